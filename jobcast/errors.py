@@ -1,0 +1,36 @@
+"""What can go wrong, as types. One root, leaves named for the event."""
+
+from __future__ import annotations
+
+
+class JobcastError(Exception):
+    """Root of every error raised by Jobcast."""
+
+
+class InvalidSetting(JobcastError):
+    """Raised when an environment variable cannot be read; the message is one line that names it."""
+
+    def __init__(self, variable: str, reason: str) -> None:
+        super().__init__(f"{variable}: {reason}")
+        self.variable = variable
+        self.reason = reason
+
+
+class InvalidPayload(JobcastError):
+    """Raised when an id or a payload does not have the shape the contract asks for."""
+
+    code = "invalid-payload"
+
+
+class LedgerUnavailable(JobcastError):
+    """Raised when the ledger's store did not answer in time or refused the connection."""
+
+    code = "unavailable"
+
+
+class JobCancelled(JobcastError):
+    """Raised inside a task, from ``advance`` or ``track``, when somebody asked for its job to stop."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(f"job {job_id} was cancelled")
+        self.job_id = job_id

@@ -1,0 +1,258 @@
+"""What travels: one frozen model per payload of the wire contract, section 2.
+
+Attribute names are snake_case in Python and camelCase on the wire; the alias generator below is the
+one place where that is decided. The TypeScript types are generated from these models.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
+from pydantic.alias_generators import to_camel
+
+from jobcast.topics import ID_PATTERN
+
+Id = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
+Percentage = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=0)]
+
+JobStatus = Literal[
+    "draft", "pending", "approved", "in_progress", "published", "completed", "failed", "cancelled"
+]
+TERMINAL_STATUSES: Final[frozenset[str]] = frozenset(
+    {"published", "completed", "failed", "cancelled"}
+)
+SUCCESS_STATUSES: Final[frozenset[str]] = frozenset({"published", "completed"})
+
+
+def _rfc3339(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+Timestamp = Annotated[datetime, PlainSerializer(_rfc3339, return_type=str, when_used="json")]
+
+
+def now() -> datetime:
+    """The current moment in UTC."""
+    return datetime.now(UTC)
+
+
+class WireModel(BaseModel):
+    """Base of everything that crosses a process boundary."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        alias_generator=to_camel,
+        populate_by_name=True,
+        extra="ignore",  # two releases share the channel during a deploy
+        ser_json_inf_nan="null",
+    )
+
+    def wire(self) -> dict[str, Any]:
+        """The payload as a JSON-ready dictionary; absent values are left out, never null."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True, fallback=str)
+
+
+class JobStatusUpdate(WireModel):
+    """The state of one job; every update is complete in itself, so the newest one is enough."""
+
+    job_id: Id
+    status: JobStatus
+    progress: Percentage | None = Field(None, description="0 to 100; absent when the total is unknown")
+    current_platform: str | None = None
+    error: str | None = None
+    details: dict[str, Any] | None = None
+    timestamp: Timestamp = Field(default_factory=now)
+    sequence: Count | None = Field(None, description="rises by one with every stored event of the topic")
+    epoch: str | None = Field(None, description="changes when the store lost the topic")
+    attempt: int | None = Field(None, ge=1, description="1, 2 … for retries and redeliveries")
+    completed: float | None = Field(None, allow_inf_nan=False)
+    total: float | None = Field(None, allow_inf_nan=False)
+    description: str | None = None
+    eta_seconds: float | None = Field(None, ge=0, allow_inf_nan=False)
+    stalled: bool | None = Field(None, description="the worker missed a lease and may be gone")
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether this is the last word on its attempt."""
+        return self.status in TERMINAL_STATUSES
+
+
+NotificationType = Literal[
+    "job-completed", "job-failed", "approval-needed", "insight-available", "sync-complete", "alert"
+]
+Severity = Literal["info", "warning", "error", "success"]
+
+
+class Notification(WireModel):
+    """One entry of a user's inbox; ``id`` makes it arrive once however often it is sent."""
+
+    id: Id
+    type: NotificationType
+    title: str
+    message: str
+    severity: Severity
+    brand_id: str | None = None
+    action_url: str | None = None
+    timestamp: Timestamp = Field(default_factory=now)
+    read: bool | None = None
+    sequence: Count | None = None
+    epoch: str | None = None
+
+
+AnalyticsEventType = Literal[
+    "analytics:sync-started",
+    "analytics:sync-progress",
+    "analytics:sync-completed",
+    "analytics:insights-generated",
+    "analytics:forecast-ready",
+]
+
+
+class AnalyticsData(WireModel):
+    """Where one platform's sync stands."""
+
+    platform: str
+    progress: Percentage
+    records_processed: Count
+    total_records: Count | None = None
+    current_metric: str | None = None
+    timestamp: Timestamp = Field(default_factory=now)
+
+
+class AnalyticsEvent(WireModel):
+    """An event of a brand's analytics; all five types travel as ``analytics:sync-progress``."""
+
+    sync_id: Id
+    event_type: AnalyticsEventType
+    data: AnalyticsData
+    sequence: Count | None = None
+    epoch: str | None = None
+
+
+class NotificationsRead(WireModel):
+    """Some tab or device read these notifications."""
+
+    ids: list[str]
+    unread_count: Count
+    sequence: Count | None = None
+    epoch: str | None = None
+
+
+class NotificationsCleared(WireModel):
+    """Some tab or device emptied the inbox."""
+
+    sequence: Count | None = None
+    epoch: str | None = None
+
+
+class ServerHello(WireModel):
+    """What the server says first on the default namespace."""
+
+    version: str
+    debounce_ms: Count
+    reconnection_delay: Count
+    reconnection_delay_max: Count
+
+
+class ServerConfig(ServerHello):
+    """``GET /api/config``."""
+
+    polling_interval: Count
+
+
+class ServerRestarting(WireModel):
+    """The server is about to stop; come back after this many milliseconds."""
+
+    retry_after_ms: Count
+
+
+class Subscribed(WireModel):
+    """The answer to a subscribe event; carries exactly one of the three ids."""
+
+    job_id: str | None = None
+    user_id: str | None = None
+    brand_id: str | None = None
+    sequence: Count
+    epoch: str | None = None
+    recovered: bool
+
+
+ErrorCode = Literal[
+    "invalid-payload",
+    "unauthenticated",
+    "forbidden",
+    "not-found",
+    "rate-limited",
+    "too-many-subscriptions",
+    "unavailable",
+]
+
+
+class ErrorDetail(WireModel):
+    """A refusal, as acks and ``subscription-error`` carry it."""
+
+    code: ErrorCode
+    message: str
+
+
+class NotificationsPage(WireModel):
+    """``GET /api/notifications/{userId}``, newest last."""
+
+    notifications: list[Notification]
+    unread_count: Count
+    sequence: Count
+    epoch: str | None = None
+
+
+class AnalyticsPage(WireModel):
+    """``GET /api/analytics/{brandId}``."""
+
+    current_progress: AnalyticsData | None = None
+    events: list[AnalyticsEvent]
+    sequence: Count
+    epoch: str | None = None
+
+
+class JobsPage(WireModel):
+    """``GET /api/jobs?brandId=``, newest first."""
+
+    jobs: list[JobStatusUpdate]
+
+
+class JobHistory(WireModel):
+    """``GET /api/jobs/{jobId}/history``, oldest first."""
+
+    events: list[JobStatusUpdate]
+    sequence: Count
+    epoch: str | None = None
+
+
+class Post(WireModel):
+    """One post of a publish request."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    content: str = Field(min_length=1, max_length=10_000)
+    media: list[str] = Field(default_factory=list, max_length=20)
+    platforms: list[Id] = Field(default_factory=lambda: ["local"], min_length=1, max_length=20)
+
+
+class PublishRequest(WireModel):
+    """The body of ``POST /api/jobs/publish``."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    brand_id: Id
+    user_id: Id
+    posts: list[Post] = Field(min_length=1, max_length=1_000)
+    requires_approval: bool = False
+
+
+class SyncAccepted(WireModel):
+    """The answer to ``POST /api/analytics/{brandId}/sync``."""
+
+    job_id: str
+    sync_id: str

@@ -1,0 +1,104 @@
+"""Every setting, read once from the environment at an entry point and passed down from there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from jobcast.errors import InvalidSetting
+
+_REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
+_LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+def _redis_url(value: str) -> str:
+    if value and not value.startswith(_REDIS_SCHEMES):
+        raise ValueError(f"has to start with one of {', '.join(_REDIS_SCHEMES)}")
+    return value
+
+
+Milliseconds = Annotated[int, Field(ge=0, le=3_600_000)]
+
+
+class Settings(BaseSettings):
+    """The deployment's settings; field names are the environment variables in lower case."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+    redis_url: Annotated[str, AfterValidator(_redis_url)] = ""
+    celery_broker_url: str = ""
+    database_url: str = "sqlite:///var/jobcast.db"
+    host: str = ""
+    port: Annotated[int, Field(ge=0, le=65_535)] = 5000
+
+    socketio_cors_origin: Annotated[tuple[str, ...], NoDecode] = ("http://localhost:5173",)
+    socketio_reconnection_delay: Milliseconds = 1000
+    socketio_reconnection_delay_max: Milliseconds = 5000
+    socketio_debounce_ms: Milliseconds = 1000
+    socketio_channel: str = "flask-socketio"
+    socketio_async_mode: str = "eventlet"
+    socketio_jwt_key: str = ""
+    socketio_jwt_algorithms: Annotated[tuple[str, ...], NoDecode] = ("HS256",)
+
+    #: Events kept per topic for clients that resume.
+    jobcast_history_events: Annotated[int, Field(ge=1, le=10_000)] = 100
+    #: Seconds a job can be read after its terminal state.
+    jobcast_retention_seconds: Annotated[int, Field(ge=60)] = 86_400
+    #: One lease period: a worker that misses one is stalled, one that misses three is lost.
+    jobcast_lease_ms: Annotated[int, Field(ge=100, le=600_000)] = 5000
+    #: How often the hooks poll when there is no push; told to browsers by /api/config.
+    jobcast_polling_interval_ms: Milliseconds = 5000
+    #: Where the local platform stores published media.
+    jobcast_media_root: Path = Path("var/media")
+    #: Largest request body, in bytes.
+    jobcast_max_body_bytes: Annotated[int, Field(ge=1024)] = 16 * 1024 * 1024
+
+    @field_validator("socketio_cors_origin", "socketio_jwt_algorithms", mode="before")
+    @classmethod
+    def _split_commas(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @property
+    def broker_url(self) -> str:
+        """Where tasks are queued: ``CELERY_BROKER_URL``, or else Redis."""
+        return self.celery_broker_url or self.redis_url
+
+    @property
+    def bind_host(self) -> str:
+        """The address to listen on: loopback only, as long as no key tells users apart."""
+        return self.host or ("0.0.0.0" if self.socketio_jwt_key else "127.0.0.1")  # noqa: S104
+
+    @property
+    def binds_loopback(self) -> bool:
+        return self.bind_host in _LOOPBACK_HOSTS
+
+    @property
+    def debounce_seconds(self) -> float:
+        return self.socketio_debounce_ms / 1000
+
+    @property
+    def lease_seconds(self) -> float:
+        return self.jobcast_lease_ms / 1000
+
+    @classmethod
+    def from_environment(cls, **overrides: Any) -> Settings:
+        """Read the environment; raise InvalidSetting, one line that names the variable."""
+        try:
+            return cls(**overrides)
+        except ValidationError as error:
+            first = error.errors()[0]
+            variable = str(first["loc"][0]).upper() if first["loc"] else "settings"
+            raise InvalidSetting(variable, first["msg"]) from error
+
+    def require_redis(self) -> Settings:
+        """Return self, or raise InvalidSetting when ``REDIS_URL`` is not set."""
+        if not self.redis_url:
+            raise InvalidSetting(
+                "REDIS_URL", "not set; `make run` starts an embedded server, anything else needs one"
+            )
+        return self
