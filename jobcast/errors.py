@@ -28,6 +28,10 @@ class LedgerUnavailable(JobcastError):
     code = "unavailable"
 
 
+class LedgerRefused(JobcastError):
+    """Raised when the ledger's store answered that it will never take this event."""
+
+
 class JobCancelled(JobcastError):
     """Raised inside a task, from ``advance`` or ``track``, when somebody asked for its job to stop."""
 

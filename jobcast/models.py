@@ -17,13 +17,12 @@ from jobcast.topics import ID_PATTERN
 Id = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
 Percentage = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 JobStatus = Literal[
     "draft", "pending", "approved", "in_progress", "published", "completed", "failed", "cancelled"
 ]
-TERMINAL_STATUSES: Final[frozenset[str]] = frozenset(
-    {"published", "completed", "failed", "cancelled"}
-)
+TERMINAL_STATUSES: Final[frozenset[str]] = frozenset({"published", "completed", "failed", "cancelled"})
 SUCCESS_STATUSES: Final[frozenset[str]] = frozenset({"published", "completed"})
 
 
@@ -68,8 +67,8 @@ class JobStatusUpdate(WireModel):
     sequence: Count | None = Field(None, description="rises by one with every stored event of the topic")
     epoch: str | None = Field(None, description="changes when the store lost the topic")
     attempt: int | None = Field(None, ge=1, description="1, 2 … for retries and redeliveries")
-    completed: float | None = Field(None, allow_inf_nan=False)
-    total: float | None = Field(None, allow_inf_nan=False)
+    completed: int | Finite | None = None
+    total: int | Finite | None = None
     description: str | None = None
     eta_seconds: float | None = Field(None, ge=0, allow_inf_nan=False)
     stalled: bool | None = Field(None, description="the worker missed a lease and may be gone")

@@ -1,0 +1,158 @@
+"""What Celery's signals say about a job's life, and in which process they say it.
+
+A prefork worker is two processes. The child runs the task and knows its progress; the parent alone learns
+that a child was killed, ran into its hard time limit or was revoked. Handlers are connected in both, and
+the ledger's guard lets only the first end of an attempt through.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from celery import Celery, current_app, signals
+
+from jobcast.celery.reporting import reporter_of
+from jobcast.celery.task import ProgressTask
+from jobcast.errors import JobCancelled
+from jobcast.ledger import Appended, Ledger
+from jobcast.models import JobStatus, JobStatusUpdate, now
+from jobcast.reporter import CLOSE_TIMEOUT, Event
+from jobcast.topics import job_topic
+
+logger = logging.getLogger(__name__)
+
+Handler = Callable[..., None]
+
+
+def connect_signals() -> None:
+    """Connect every handler once; importing ``jobcast.celery`` does it."""
+    for signal, handler in (
+        (signals.before_task_publish, _queued),
+        (signals.task_prerun, _started),
+        (signals.task_success, _succeeded),
+        (signals.task_failure, _failed),
+        (signals.task_retry, _retried),
+        (signals.task_revoked, _revoked),
+        (signals.task_postrun, _returned),
+        (signals.worker_process_shutdown, _stopping),
+        (signals.worker_shutdown, _stopping),
+    ):
+        signal.connect(handler, weak=False, dispatch_uid=f"jobcast.{handler.__name__}")
+
+
+def _never_raising(handler: Handler) -> Handler:
+    """A report that goes wrong is logged; the task it is about must not notice."""
+
+    @functools.wraps(handler)
+    def wrapper(**kwargs: Any) -> None:
+        try:
+            handler(**kwargs)
+        except Exception:
+            logger.exception("progress of a task is not reported")
+
+    return wrapper
+
+
+@_never_raising
+def _queued(*, sender: str, headers: dict[str, Any], **_: Any) -> None:
+    app = _app_with(sender)
+    if app is None or headers.get("retries"):
+        return  # a retry has said so itself
+    job_id = headers["id"]
+    update = JobStatusUpdate(job_id=job_id, status="pending")
+    meta = _meta(headers.get("jobcast"))
+    post = _appender(update, expected=frozenset({"none"}), meta=meta)
+    reporter_of(app).post(Event(job_topic(job_id), post))
+
+
+@_never_raising
+def _started(*, task_id: str, task: Any, **_: Any) -> None:
+    if isinstance(task, ProgressTask):
+        request = task.request
+        meta = _meta(request.get("jobcast"))
+        reporter_of(task.app).start_job(task_id, retries=request.retries or 0, meta=meta)
+
+
+@_never_raising
+def _succeeded(*, sender: Any, **_: Any) -> None:
+    if isinstance(sender, ProgressTask):
+        reporter_of(sender.app).end_job(sender.request.id or "", sender.success_status)
+
+
+@_never_raising
+def _failed(*, sender: Any, task_id: str, exception: BaseException, **_: Any) -> None:
+    if isinstance(sender, ProgressTask):
+        cancelled = isinstance(exception, JobCancelled)
+        error = None if cancelled else str(exception) or type(exception).__name__
+        _end(sender.app, task_id, "cancelled" if cancelled else "failed", error)
+
+
+@_never_raising
+def _retried(*, sender: Any, request: Any, reason: Any, **_: Any) -> None:
+    if isinstance(sender, ProgressTask):
+        error = str(reason) or type(reason).__name__
+        reporter_of(sender.app).end_job(request.id, "pending", error)
+
+
+@_never_raising
+def _revoked(*, sender: Any, request: Any, expired: bool, **_: Any) -> None:
+    if isinstance(sender, ProgressTask):
+        _end(sender.app, request.id, "cancelled", "expired before it started" if expired else None)
+
+
+@_never_raising
+def _returned(*, task_id: str, task: Any, state: str | None, **_: Any) -> None:
+    """``None`` means that the parent process will know; ``IGNORED`` that the task gave up by itself."""
+    if isinstance(task, ProgressTask):
+        reporter = reporter_of(task.app)
+        if state == "IGNORED":
+            reporter.end_job(task_id, "cancelled")
+        reporter.abandon_job(task_id)
+
+
+@_never_raising
+def _stopping(**_: Any) -> None:
+    reporter_of(_current_app()).close(CLOSE_TIMEOUT)
+
+
+def _end(app: Celery, job_id: str, status: JobStatus, error: str | None) -> None:
+    """End a job from the process that ran it, or else from what the ledger last heard of it."""
+    reporter = reporter_of(app)
+    if not reporter.end_job(job_id, status, error):
+        end = functools.partial(end_elsewhere, job_id=job_id, status=status, error=error)
+        reporter.post(Event(job_topic(job_id), end))
+
+
+def end_elsewhere(ledger: Ledger, job_id: str, status: JobStatus, error: str | None) -> Appended:
+    """End a job whose own process cannot; it keeps the progress it had."""
+    known = ledger.job(job_id) or JobStatusUpdate(job_id=job_id, status=status)
+    change = {"status": status, "error": error, "timestamp": now(), "eta_seconds": None, "stalled": None}
+    appended = ledger.append_job(known.model_copy(update=change))
+    ledger.release(job_topic(job_id))
+    return appended
+
+
+def _appender(update: JobStatusUpdate, **options: Any) -> Callable[[Ledger], Appended]:
+    return lambda ledger: ledger.append_job(update, **options)
+
+
+def _current_app() -> Celery:
+    app: Any = current_app
+    found: Celery = app._get_current_object()
+    return found
+
+
+def _app_with(task_name: str) -> Celery | None:
+    """The current app, if the named task is one of ours in it."""
+    app = _current_app()
+    return app if isinstance(app.tasks.get(task_name), ProgressTask) else None
+
+
+def _meta(given: Any) -> dict[str, str]:
+    """Owner and brand, as the producer put them into the message's headers."""
+    if not isinstance(given, dict):
+        return {}
+    return {name: value for name, value in given.items() if isinstance(value, str)}

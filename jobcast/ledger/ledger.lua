@@ -1,0 +1,201 @@
+-- The ledger's writes. Each call is one atomic step: guard, number, store, trim, publish.
+--
+-- Keys of one topic share a hash tag, so that a cluster keeps them together:
+--   KEYS[1] state    hash: sequence, epoch, payload, and for jobs status, attempt, progress, started,
+--                    lost, cancel; also what was given as meta (ownerId, brandId, …)
+--   KEYS[2] history  list: the newest events, each "event name, space, JSON"; sequences are contiguous
+--   KEYS[3] inbox    hash: notification id -> JSON            (user topics)
+--   KEYS[4] order    zset: notification id scored by sequence (user topics)
+--   KEYS[5] unread   set:  notification ids                   (user topics)
+-- The leases of all jobs are one zset, room scored by deadline in milliseconds; touch and overdue
+-- get it as KEYS[1].
+--
+-- ARGV[1] is the verb:
+--   append   channel, envelope head, event, body, new epoch, history limit, ttl, terminal ttl,
+--            mergeable (1/0), status, attempt, retries, progress, expected statuses, expected
+--            sequence, inbox id, lost (1/0), then meta as field, value, …
+--            An empty attempt means the stored one; "begin" starts the next one.
+--            Expected statuses: "*" any, else a comma list in which "none" is a job not yet known.
+--   read     channel, envelope head, event, new epoch, history limit, ttl, then ids, or "*" for all
+--   clear    channel, envelope head, event, new epoch, history limit, ttl
+--   touch    period in ms, then rooms
+--   overdue  limit
+-- append, read and clear return {outcome, sequence, epoch, attempt, cancel, unread};
+-- outcome is stored, duplicate, terminal, lost, stale or conflict.
+
+local TERMINAL = { published = true, completed = true, failed = true, cancelled = true }
+
+local function position(new_epoch)
+  local found = redis.call('HMGET', KEYS[1], 'sequence', 'epoch')
+  return (tonumber(found[1]) or 0), (found[2] or new_epoch)
+end
+
+-- A job uses the first two keys only.
+local function expire(ttl, keys)
+  for i = 1, keys do redis.call('EXPIRE', KEYS[i], ttl) end
+end
+
+-- body continues the JSON object after the fields written here: it starts with "," or is "}".
+local function publish(to, fields, body, merge)
+  local sequence, epoch = position(to.new_epoch)
+  sequence = sequence + 1
+  local payload = '{"sequence":' .. string.format('%d', sequence) .. ',"epoch":"' .. epoch .. '"' .. fields .. body
+  redis.call('HSET', KEYS[1], 'sequence', sequence, 'epoch', epoch)
+  redis.call('RPUSH', KEYS[2], to.event .. ' ' .. payload)
+  redis.call('LTRIM', KEYS[2], -to.history, -1)
+  redis.call('PUBLISH', to.channel, to.head .. merge .. ',"data":[' .. payload .. ']}')
+  return sequence, epoch, payload
+end
+
+local function trim_inbox(limit)
+  local extra = redis.call('ZCARD', KEYS[4]) - limit
+  if extra <= 0 then return end
+  for _, id in ipairs(redis.call('ZRANGE', KEYS[4], 0, extra - 1)) do
+    redis.call('HDEL', KEYS[3], id)
+    redis.call('SREM', KEYS[5], id)
+    redis.call('ZREM', KEYS[4], id)
+  end
+end
+
+local function expected(statuses, status)
+  if statuses == '*' then return true end
+  return string.find(',' .. statuses .. ',', ',' .. (status or 'none') .. ',', 1, true) ~= nil
+end
+
+local function attempt_of(asked, retries, job)
+  if asked ~= 'begin' then return tonumber(asked) or job.attempt or 1 end
+  local wanted = math.max(retries + 1, job.attempt or 1, job.started + 1)
+  if TERMINAL[job.status] and wanted <= job.attempt then wanted = job.attempt + 1 end
+  return wanted
+end
+
+local function read_job()
+  local f = redis.call('HMGET', KEYS[1], 'status', 'attempt', 'progress', 'started', 'lost', 'cancel', 'sequence', 'epoch')
+  return { status = f[1] or nil, attempt = tonumber(f[2]), progress = f[3] or nil, started = tonumber(f[4]) or 0,
+           lost = f[5], cancel = tonumber(f[6]) or 0, sequence = tonumber(f[7]) or 0, epoch = f[8] or '' }
+end
+
+local function refusal(job, attempt, a)
+  if a.expected_sequence ~= '' and tonumber(a.expected_sequence) ~= job.sequence then return 'conflict' end
+  if not expected(a.expected, job.status) then return 'conflict' end
+  -- A job that was cancelled while it waited stays so, even if its message is delivered after all.
+  if a.attempt == 'begin' and job.status == 'cancelled' and a.retries < job.attempt then return 'terminal' end
+  if not job.attempt or attempt > job.attempt then return nil end
+  if attempt < job.attempt then return 'stale' end
+  if TERMINAL[job.status] then return job.lost == '1' and 'lost' or 'terminal' end
+end
+
+local function append_job(a, to)
+  local job = read_job()
+  local attempt = attempt_of(a.attempt, a.retries, job)
+  local refused = refusal(job, attempt, a)
+  if refused then
+    local cancel = job.status == 'cancelled' and 1 or job.cancel
+    return { refused, job.sequence, job.epoch, job.attempt or 0, cancel, 0 }
+  end
+
+  local same = job.attempt == attempt
+  local progress = a.progress
+  if same and job.progress and (progress == '' or tonumber(progress) < tonumber(job.progress)) then
+    progress = job.progress
+  end
+  local fields = ',"attempt":' .. string.format('%d', attempt)
+  if progress ~= '' then fields = fields .. ',"progress":' .. progress end
+  local merge = (a.mergeable and same and job.status == a.status) and 'true' or 'false'
+  local sequence, epoch, payload = publish(to, fields, a.body, merge)
+
+  if not same then redis.call('HDEL', KEYS[1], 'progress') end
+  if not same and TERMINAL[job.status] then
+    redis.call('HDEL', KEYS[1], 'cancel')
+    job.cancel = 0
+  end
+  redis.call('HSET', KEYS[1], 'payload', payload, 'status', a.status, 'attempt', attempt, 'lost', a.lost)
+  if progress ~= '' then redis.call('HSET', KEYS[1], 'progress', progress) end
+  if a.attempt == 'begin' then redis.call('HSET', KEYS[1], 'started', attempt) end
+  for field, value in pairs(a.meta) do redis.call('HSET', KEYS[1], field, value) end
+  expire(TERMINAL[a.status] and a.terminal_ttl or a.ttl, 2)
+  return { 'stored', sequence, epoch, attempt, job.cancel, 0 }
+end
+
+local function append_event(a, to)
+  if a.inbox_id ~= '' and redis.call('HEXISTS', KEYS[3], a.inbox_id) == 1 then
+    local sequence, epoch = position(to.new_epoch)
+    return { 'duplicate', sequence, epoch, 0, 0, redis.call('SCARD', KEYS[5]) }
+  end
+  local sequence, epoch, payload = publish(to, '', a.body, 'false')
+  if a.inbox_id ~= '' then
+    redis.call('HSET', KEYS[3], a.inbox_id, payload)
+    redis.call('ZADD', KEYS[4], sequence, a.inbox_id)
+    redis.call('SADD', KEYS[5], a.inbox_id)
+    trim_inbox(to.history)
+  end
+  expire(a.ttl, #KEYS)
+  return { 'stored', sequence, epoch, 0, 0, redis.call('SCARD', KEYS[5]) }
+end
+
+local function append()
+  local to = { channel = ARGV[2], head = ARGV[3], event = ARGV[4], new_epoch = ARGV[6], history = tonumber(ARGV[7]) }
+  local a = { body = ARGV[5], ttl = ARGV[8], terminal_ttl = ARGV[9], mergeable = ARGV[10] == '1', status = ARGV[11],
+              attempt = ARGV[12], retries = tonumber(ARGV[13]), progress = ARGV[14], expected = ARGV[15],
+              expected_sequence = ARGV[16], inbox_id = ARGV[17], lost = ARGV[18], meta = {} }
+  for i = 19, #ARGV, 2 do a.meta[ARGV[i]] = ARGV[i + 1] end
+  if a.status ~= '' then return append_job(a, to) end
+  return append_event(a, to)
+end
+
+local function inbox_destination()
+  return { channel = ARGV[2], head = ARGV[3], event = ARGV[4], new_epoch = ARGV[5], history = tonumber(ARGV[6]) }
+end
+
+local function read()
+  local wanted = {}
+  if ARGV[8] == '*' then
+    wanted = redis.call('SMEMBERS', KEYS[5])
+    table.sort(wanted)
+  else
+    for i = 8, #ARGV do wanted[#wanted + 1] = ARGV[i] end
+  end
+  local changed = {}
+  for _, id in ipairs(wanted) do
+    if redis.call('SREM', KEYS[5], id) == 1 then changed[#changed + 1] = id end
+  end
+  local unread = redis.call('SCARD', KEYS[5])
+  local to = inbox_destination()
+  local sequence, epoch = position(to.new_epoch)
+  if #changed == 0 then return { 'duplicate', sequence, epoch, 0, 0, unread } end
+  local body = ',"ids":["' .. table.concat(changed, '","') .. '"],"unreadCount":' .. string.format('%d', unread) .. '}'
+  sequence, epoch = publish(to, '', body, 'false')
+  expire(ARGV[7], #KEYS)
+  return { 'stored', sequence, epoch, 0, 0, unread }
+end
+
+local function clear()
+  local to = inbox_destination()
+  local sequence, epoch = position(to.new_epoch)
+  if redis.call('DEL', KEYS[3], KEYS[4], KEYS[5]) == 0 then return { 'duplicate', sequence, epoch, 0, 0, 0 } end
+  sequence, epoch = publish(to, '', '}', 'false')
+  expire(ARGV[7], #KEYS)
+  return { 'stored', sequence, epoch, 0, 0, 0 }
+end
+
+local function milliseconds()
+  local t = redis.call('TIME')
+  return t[1] * 1000 + math.floor(t[2] / 1000)
+end
+
+local function touch()
+  local deadline = milliseconds() + tonumber(ARGV[2])
+  for i = 3, #ARGV do redis.call('ZADD', KEYS[1], deadline, ARGV[i]) end
+  return deadline
+end
+
+local function overdue()
+  local moment = milliseconds()
+  local late = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', moment, 'WITHSCORES', 'LIMIT', 0, tonumber(ARGV[2]))
+  local found = {}
+  for i = 1, #late, 2 do found[#found + 1] = { late[i], moment - tonumber(late[i + 1]) } end
+  return found
+end
+
+local VERBS = { append = append, read = read, clear = clear, touch = touch, overdue = overdue }
+return VERBS[ARGV[1]]()

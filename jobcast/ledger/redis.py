@@ -1,0 +1,258 @@
+"""The ledger in Redis or Valkey: one Lua file for the writes, plain commands for the reads."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, Final, ParamSpec, TypeVar, cast
+
+import redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError, ResponseError
+from redis.retry import Retry
+
+from jobcast import envelope
+from jobcast.errors import LedgerRefused, LedgerUnavailable
+from jobcast.ledger.port import (
+    BRAND_JOBS,
+    LIVE_TTL,
+    Appended,
+    Entry,
+    Ledger,
+    Overdue,
+    Snapshot,
+    StoredEvent,
+    after,
+    new_epoch,
+    newest_per_sync,
+)
+from jobcast.payload import number
+from jobcast.topics import (
+    BRAND,
+    NOTIFICATION_READ,
+    NOTIFICATIONS_CLEARED,
+    USER,
+    Topic,
+    job_topic,
+    user_topic,
+)
+
+_SCRIPT: Final = (Path(__file__).parent / "ledger.lua").read_text()
+_LEASES: Final = "jobcast:leases"
+_OWN_FIELDS: Final = frozenset(
+    ["sequence", "epoch", "payload", "status", "attempt", "progress", "started", "lost", "cancel"]
+)
+#: Seconds a command may take before the store counts as unavailable.
+COMMAND_TIMEOUT: Final = 0.8
+
+_PASSING: Final = ("MISCONF", "MASTERDOWN", "CLUSTERDOWN", "NOREPLICAS", "TRYAGAIN", "BUSY")
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _keys(topic: Topic) -> list[str]:
+    """The five keys of a topic, in the order ``ledger.lua`` names them."""
+    return [f"jobcast:{{{topic.room}}}:{k}" for k in ("state", "history", "inbox", "order", "unread")]
+
+
+def _brand_key(brand_id: str) -> str:
+    return f"jobcast:brand-jobs:{brand_id}"
+
+
+def _is_final(error: ResponseError) -> bool:
+    """Whether the same command would be refused for ever; full, loading or read-only passes."""
+    return type(error) is ResponseError and not str(error).startswith(_PASSING)
+
+
+def _translate_errors(method: Callable[P, R]) -> Callable[P, R]:
+    @functools.wraps(method)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return method(*args, **kwargs)
+        except ResponseError as error:
+            if _is_final(error):
+                raise LedgerRefused(f"Redis: {error}") from error
+            raise LedgerUnavailable(f"Redis: {error}") from error
+        except (RedisError, OSError) as error:
+            raise LedgerUnavailable(f"Redis: {error or type(error).__name__}") from error
+
+    return wrapper
+
+
+class RedisLedger(Ledger):
+    """Keys, arguments and returns of the writes are described at the head of ``ledger.lua``."""
+
+    def __init__(
+        self, client: redis.Redis, channel: str, *, history: int = 100, retention: int = 86_400
+    ) -> None:
+        super().__init__(history=history, retention=retention)
+        self._redis = client
+        self._channel = channel
+        self._script = client.register_script(_SCRIPT)
+
+    @classmethod
+    def from_url(
+        cls, url: str, channel: str = "flask-socketio", *, history: int = 100, retention: int = 86_400
+    ) -> RedisLedger:
+        """A ledger with connections of its own; nothing is connected before the first verb."""
+        return cls(connect(url), channel, history=history, retention=retention)
+
+    @_translate_errors
+    def append(self, entry: Entry) -> Appended:
+        args: list[str | int] = [
+            *("append", self._channel, envelope.head(entry.topic, entry.event)),
+            *(entry.event, entry.body, new_epoch(), self._history, LIVE_TTL, self._retention),
+            *(int(entry.mergeable), entry.status, entry.attempt or "", entry.retries),
+            *(number(entry.progress), _expected(entry.expected)),
+            "" if entry.expected_sequence is None else entry.expected_sequence,
+            *(entry.inbox_id, int(entry.lost)),
+        ]
+        for name, value in entry.meta.items():
+            args += [name, value]
+        return self._write(entry.topic, args)
+
+    @_translate_errors
+    def read(self, topic: Topic, since: int | None = None, epoch: str | None = None) -> Snapshot:
+        state, inbox, order, unread, history = self._load(topic)
+        if not state.get("sequence"):
+            return Snapshot()
+        sequence, current_epoch = int(state["sequence"]), state["epoch"]
+        missed = after(history, sequence, since) if since is not None else None
+        if missed is not None and epoch == current_epoch:
+            return Snapshot(sequence, current_epoch, recovered=True, events=missed)
+        if topic.kind is USER:
+            events = _inbox_events(order, inbox, unread)
+        elif topic.kind is BRAND:
+            events = newest_per_sync(history)
+        else:
+            events = [StoredEvent(topic.event, state["payload"])]
+        return Snapshot(sequence, current_epoch, recovered=False, events=events)
+
+    @_translate_errors
+    def history(self, topic: Topic) -> Snapshot:
+        state, _, _, _, history = self._load(topic)
+        if not state.get("sequence"):
+            return Snapshot()
+        return Snapshot(int(state["sequence"]), state["epoch"], recovered=True, events=history)
+
+    @_translate_errors
+    def meta(self, topic: Topic) -> dict[str, str]:
+        state = cast(dict[str, str], self._redis.hgetall(_keys(topic)[0]))
+        return {name: value for name, value in state.items() if name not in _OWN_FIELDS}
+
+    @_translate_errors
+    def unread(self, user_id: str) -> int:
+        return self._redis.scard(_keys(user_topic(user_id))[4])
+
+    @_translate_errors
+    def mark_read(self, user_id: str, ids: Iterable[str] | None) -> int:
+        head = self._inbox_head("read", user_id, NOTIFICATION_READ)
+        wanted = ["*"] if ids is None else list(ids)
+        return self._write(user_topic(user_id), [*head, *wanted]).unread
+
+    @_translate_errors
+    def clear(self, user_id: str) -> None:
+        head = self._inbox_head("clear", user_id, NOTIFICATIONS_CLEARED)
+        self._write(user_topic(user_id), head)
+
+    @_translate_errors
+    def request_cancel(self, job_id: str) -> None:
+        key = _keys(job_topic(job_id))[0]
+        if self._redis.exists(key):
+            self._redis.hset(key, "cancel", "1")
+
+    @_translate_errors
+    def list_job(self, brand_id: str, job_id: str) -> None:
+        key = _brand_key(brand_id)
+        with self._redis.pipeline(transaction=False) as pipe:
+            seconds, _ = self._redis.time()
+            pipe.zadd(key, {job_id: seconds})
+            pipe.zremrangebyrank(key, 0, -BRAND_JOBS - 1)
+            pipe.expire(key, LIVE_TTL)
+            pipe.execute()
+
+    @_translate_errors
+    def jobs_of(self, brand_id: str, limit: int = BRAND_JOBS) -> list[str]:
+        return cast(list[str], self._redis.zrange(_brand_key(brand_id), 0, limit - 1, desc=True))
+
+    @_translate_errors
+    def touch(self, topics: Sequence[Topic], period: float) -> set[str]:
+        rooms = [topic.room for topic in topics]
+        self._script(keys=[_LEASES], args=["touch", int(period * 1000), *rooms])
+        with self._redis.pipeline(transaction=False) as pipe:
+            for topic in topics:
+                pipe.hget(_keys(topic)[0], "cancel")
+            flags = pipe.execute()
+        return {room for room, flag in zip(rooms, flags, strict=True) if flag == "1"}
+
+    @_translate_errors
+    def overdue(self, limit: int = 1_000) -> list[Overdue]:
+        rows = cast(list[list[Any]], self._script(keys=[_LEASES], args=["overdue", limit]))
+        return [Overdue(Topic.parse(room), late / 1000) for room, late in rows]
+
+    @_translate_errors
+    def release(self, topic: Topic) -> None:
+        self._redis.zrem(_LEASES, topic.room)
+
+    @_translate_errors
+    def ping(self) -> None:
+        self._redis.ping()
+
+    def _write(self, topic: Topic, args: Sequence[str | int]) -> Appended:
+        answer = cast(list[Any], self._script(keys=_keys(topic), args=list(args)))
+        outcome, sequence, epoch, attempt, cancel, unread = answer
+        return Appended(outcome, sequence, epoch, attempt, bool(cancel), unread)
+
+    def _inbox_head(self, verb: str, user_id: str, event: str) -> list[str | int]:
+        head = envelope.head(user_topic(user_id), event)
+        return [verb, self._channel, head, event, new_epoch(), self._history, LIVE_TTL]
+
+    def _load(
+        self, topic: Topic
+    ) -> tuple[dict[str, str], dict[str, str], list[str], set[str], list[StoredEvent]]:
+        state, history, inbox, order, unread = _keys(topic)
+        with self._redis.pipeline(transaction=True) as pipe:
+            pipe.hgetall(state)
+            pipe.hgetall(inbox)
+            pipe.zrange(order, 0, -1)
+            pipe.smembers(unread)
+            pipe.lrange(history, 0, -1)
+            found = pipe.execute()
+        return found[0], found[1], found[2], found[3], [_stored_event(line) for line in found[4]]
+
+
+def connect(url: str) -> redis.Redis:
+    """A client that gives up within a second and tries a broken connection once more, no longer.
+
+    Back-off belongs to whoever waits: the reporter's thread or the web listener.
+    """
+    return redis.Redis.from_url(
+        url,
+        decode_responses=True,
+        socket_timeout=COMMAND_TIMEOUT,
+        socket_connect_timeout=COMMAND_TIMEOUT,
+        retry=Retry(NoBackoff(), 1),
+        retry_on_error=[ConnectionError],
+        health_check_interval=0,
+    )
+
+
+def _expected(statuses: frozenset[str] | None) -> str:
+    return "*" if statuses is None else ",".join(sorted(statuses))
+
+
+def _stored_event(line: str) -> StoredEvent:
+    event, _, payload = line.partition(" ")
+    return StoredEvent(event, payload)
+
+
+def _inbox_events(order: list[str], inbox: dict[str, str], unread: set[str]) -> list[StoredEvent]:
+    """The inbox, oldest first; a payload is told its read state, which is not part of what is stored."""
+    return [StoredEvent(USER.event, with_read(inbox[i], read=i not in unread)) for i in order if i in inbox]
+
+
+def with_read(payload: str, *, read: bool) -> str:
+    """The notification's JSON with its read state appended."""
+    return f'{payload[:-1]},"read":{"true" if read else "false"}}}'

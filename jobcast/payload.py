@@ -1,0 +1,68 @@
+"""Payloads as JSON text within the contract's size limits; a payload too large never fails a task."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Set
+from typing import Any, Final
+
+from jobcast.models import JobStatusUpdate, WireModel
+
+logger = logging.getLogger(__name__)
+
+#: Largest payload, in bytes of JSON.
+PAYLOAD_LIMIT: Final = 16 * 1024
+#: Longest ``error``, in bytes of UTF-8.
+ERROR_LIMIT: Final = 2 * 1024
+#: Longest other text field when a payload is still too large without its details.
+TEXT_LIMIT: Final = 1024
+
+
+def body_of(model: WireModel, without: Set[str]) -> str:
+    """The model's JSON as the rest of an object: ``,"a":1}`` or, with no fields, ``}``."""
+    fields = {name: value for name, value in _fitted(model).items() if name not in without}
+    text = _json(fields)
+    return "," + text[1:] if fields else text[1:]
+
+
+def number(value: float | None) -> str:
+    """A JSON number with at most two decimals; empty for None."""
+    if value is None:
+        return ""
+    rounded = round(value, 2)
+    return str(int(rounded)) if rounded == int(rounded) else repr(rounded)
+
+
+def _fitted(model: WireModel) -> dict[str, Any]:
+    fields = model.wire()
+    if isinstance(model, JobStatusUpdate) and model.error:
+        fields["error"] = _cut(model.error, ERROR_LIMIT)
+    if len(_json(fields).encode()) <= PAYLOAD_LIMIT:
+        return fields
+    logger.warning("payload of %s is over %d bytes, truncated", _name(fields), PAYLOAD_LIMIT)
+    return _truncated(fields)
+
+
+def _truncated(fields: dict[str, Any]) -> dict[str, Any]:
+    if "details" in fields:
+        fields = fields | {"details": {"truncated": True}}
+    if len(_json(fields).encode()) <= PAYLOAD_LIMIT:
+        return fields
+    return {k: _cut(v, TEXT_LIMIT) if isinstance(v, str) else v for k, v in fields.items()}
+
+
+def _cut(text: str, limit: int) -> str:
+    encoded = text.encode(errors="replace")
+    if len(encoded) <= limit:
+        return encoded.decode()
+    return encoded[: limit - 3].decode(errors="ignore") + "…"
+
+
+def _json(fields: dict[str, Any]) -> str:
+    text = json.dumps(fields, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.encode(errors="replace").decode()  # a lone surrogate is no UTF-8
+
+
+def _name(fields: dict[str, Any]) -> str:
+    return str(fields.get("jobId") or fields.get("id") or fields.get("syncId"))

@@ -1,0 +1,435 @@
+"""One background thread per process that carries what tasks report into the ledger.
+
+A task writes to memory and goes on. The thread looks at what changed, lets the debouncer cap the rate,
+and appends to the ledger. When the ledger is away it keeps the newest state of each job and every event
+that must not be merged, tries again with a capped, jittered back-off, and loses nothing but states that
+were superseded anyway.
+
+The way of one report: ``Progress.advance`` → ``Reporter.step`` → ``_collect`` → ``Debouncer.offer`` →
+``_deliver`` → ``Ledger.append``.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+import random
+import threading
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from jobcast.debounce import Debouncer
+from jobcast.errors import LedgerRefused, LedgerUnavailable
+from jobcast.ledger.port import Appended, Ledger
+from jobcast.models import JobStatus, JobStatusUpdate, now
+from jobcast.pace import Pace
+from jobcast.progress import Facts, Progress
+from jobcast.topics import Topic, job_topic
+
+logger = logging.getLogger(__name__)
+
+#: First and longest pause between two attempts to reach the ledger, in seconds.
+FIRST_PAUSE: Final = 0.1
+LONGEST_PAUSE: Final = 1.0
+#: Events that may wait for the ledger, besides one state per job; the oldest goes first.
+BACKLOG_LIMIT: Final = 10_000
+#: Seconds a stopping process waits for what is still to be delivered.
+CLOSE_TIMEOUT: Final = 5.0
+
+
+#: What a newer delivery replaces: a topic, and a name for one of its streams of states.
+Key = tuple[Topic, str]
+
+
+class Delivery(Protocol):
+    """Something the thread still has to put into the ledger."""
+
+    @property
+    def topic(self) -> Topic: ...
+
+    def deliver(self, ledger: Ledger) -> Appended: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A delivery that was complete when it was handed in."""
+
+    topic: Topic
+    append: Callable[[Ledger], Appended]
+
+    def deliver(self, ledger: Ledger) -> Appended:
+        return self.append(ledger)
+
+
+class Job:
+    """A running job as the thread sees it; its delivery is whatever is newest when it goes out."""
+
+    def __init__(
+        self, progress: Progress, retries: int, meta: Mapping[str, str], clock: Callable[[], float]
+    ) -> None:
+        self.progress = progress
+        self.topic = job_topic(progress.job_id)
+        self.attempt: int | None = None
+        self.ended: tuple[JobStatus, str | None] | None = None
+        self.over = False
+        self._retries = retries
+        self._meta = meta
+        self._clock = clock
+        self._sent: Facts | None = None
+        self._pace = Pace()
+
+    @property
+    def changed(self) -> bool:
+        return not self.over and (self.ended is not None or self.progress.facts() != self._sent)
+
+    @property
+    def urgent(self) -> bool:
+        """Whether the status changes with the next delivery; that never waits."""
+        return self.attempt is None or self.ended is not None
+
+    def end(self, status: JobStatus, error: str | None) -> None:
+        """Make ``status`` the next thing that is said; the first end counts."""
+        if self.ended is None:
+            self.ended = (status, error)
+
+    def deliver(self, ledger: Ledger) -> Appended:
+        """Append the newest state; begin the attempt first when that has not been done."""
+        if self.attempt is None:
+            appended = self._begin(ledger)
+            if self.over or self.ended is None:
+                return appended
+        facts, ended = self.progress.facts(), self.ended
+        appended = ledger.append_job(self._update(facts, ended))
+        self._settle(appended, facts, was_end=ended is not None)
+        return appended
+
+    def _begin(self, ledger: Ledger) -> Appended:
+        facts = self.progress.facts()
+        update = self._update(facts, ("in_progress", None))
+        appended = ledger.append_job(update, begin=True, retries=self._retries, meta=self._meta)
+        self.attempt, self._sent = appended.attempt, facts
+        self.over = not appended.stored
+        return appended
+
+    def _settle(self, appended: Appended, facts: Facts, *, was_end: bool) -> None:
+        if appended.outcome == "lost":  # only paused, and declared dead meanwhile: take it back
+            self.attempt = None
+        elif not appended.stored:
+            logger.info("job %s: report refused, %s", self.progress.job_id, appended.outcome)
+            self.over = True
+        else:
+            self._sent, self.over = facts, was_end
+
+    def _update(self, facts: Facts, ended: tuple[JobStatus, str | None] | None) -> JobStatusUpdate:
+        status, error = ended or ("in_progress", None)
+        attempt = self.attempt
+        if status == "pending" and attempt is not None:  # a retry: waiting, as the next attempt
+            facts, attempt = Facts(0, None, "waiting to be retried", None, None), attempt + 1
+        self._pace.observe(self._clock(), facts.completed)
+        pace = self._pace if status == "in_progress" else None
+        return job_update(self.progress.job_id, status, facts, error, attempt, pace)
+
+
+def job_update(
+    job_id: str,
+    status: JobStatus,
+    facts: Facts,
+    error: str | None = None,
+    attempt: int | None = None,
+    pace: Pace | None = None,
+) -> JobStatusUpdate:
+    """The wire form of what a task reported; odd values are dropped, never an exception."""
+    shown = {"completed": facts.completed, "total": facts.total} if facts.total is not None else {}
+    if not shown and facts.completed:
+        shown = {"completed": facts.completed}
+    eta = pace.eta(facts.total) if pace else None
+    try:
+        return JobStatusUpdate(
+            job_id=job_id, status=status, progress=facts.progress(status), attempt=attempt,
+            current_platform=facts.platform, description=facts.description, error=error,
+            details=dict(facts.details) if facts.details is not None else None,
+            eta_seconds=round(eta, 1) if eta is not None else None, timestamp=now(), **shown,
+        )  # fmt: skip
+    except ValueError:
+        logger.warning("job %s: report could not be sent as given", job_id, exc_info=True)
+        text = error and error.encode(errors="replace").decode()
+        return JobStatusUpdate(job_id=job_id, status=status, attempt=attempt, error=text)
+
+
+@dataclass
+class _State:
+    """Everything that must be made anew in a forked child."""
+
+    wake: threading.Event = field(default_factory=threading.Event)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    thread: threading.Thread | None = None
+    jobs: dict[str, Job] = field(default_factory=dict)
+    mail: deque[tuple[Key | None, bool, Delivery]] = field(default_factory=deque)
+    outbox: OrderedDict[Key, Delivery] = field(default_factory=OrderedDict)
+    busy: bool = False
+    hurry: bool = False
+    closing: bool = False
+
+
+@dataclass
+class Counters:
+    """What happened so far in this process."""
+
+    delivered: int = 0
+    failed: int = 0
+    dropped: int = 0
+
+
+class Reporter:
+    """Carries reports to the ledger; ``interval`` and ``lease`` are seconds.
+
+    ``threaded=False`` leaves the stepping to the caller, for tests with a clock of their own.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        *,
+        interval: float = 1.0,
+        lease: float = 5.0,
+        clock: Callable[[], float] = time.monotonic,
+        threaded: bool = True,
+    ) -> None:
+        self.counters = Counters()
+        self._ledger = ledger
+        self._interval = interval
+        self._lease = lease
+        self._clock = clock
+        self._threaded = threaded
+        self._numbers = itertools.count()
+        self._reset()
+        os.register_at_fork(after_in_child=self._reset)
+
+    def start_job(self, job_id: str, *, retries: int = 0, meta: Mapping[str, str] | None = None) -> Progress:
+        """Say that this process works on the job, and return what its task reports through."""
+        progress = Progress(job_id, wake=self._wake)
+        self._state.jobs[job_id] = Job(progress, retries, meta or {}, self._clock)
+        self._renew_at = self._clock()  # a worker that dies in its first second left a lease
+        self._wake()
+        return progress
+
+    def progress(self, job_id: str) -> Progress | None:
+        """What a job that was started here reports through; None for any other."""
+        job = self._state.jobs.get(job_id)
+        return job.progress if job else None
+
+    def end_job(self, job_id: str, status: JobStatus, error: str | None = None) -> bool:
+        """Say how a job that was started here ended; False when it was not started here."""
+        job = self._state.jobs.get(job_id)
+        if job is None:
+            return False
+        job.end(status, error)
+        self._wake()
+        return True
+
+    def abandon_job(self, job_id: str) -> None:
+        """Stop reporting a job that has not ended: another process knows, or will know, how it did."""
+        job = self._state.jobs.get(job_id)
+        if job is not None and job.ended is None:
+            del self._state.jobs[job_id]
+
+    def post(self, delivery: Delivery, key: Key | None = None, *, urgent: bool = False) -> None:
+        """Deliver something soon, in order; with a ``key``, a newer one replaces it meanwhile."""
+        if len(self._state.mail) >= BACKLOG_LIMIT:
+            self._drop(self._state.mail.popleft()[2])
+        self._state.mail.append((key, urgent, delivery))
+        self._wake()
+
+    def flush(self, timeout: float = CLOSE_TIMEOUT) -> bool:
+        """Wait until all that was reported is in the ledger; False when time ran out first."""
+        deadline = time.monotonic() + timeout
+        while not self._is_idle():
+            if time.monotonic() >= deadline:
+                return False
+            self._wake()
+            time.sleep(0.005)
+        return True
+
+    def close(self, timeout: float = CLOSE_TIMEOUT) -> None:
+        """Deliver what is left, for at most ``timeout`` seconds, and say what could not be."""
+        self._state.hurry = True
+        if not self._is_idle() and not self.flush(timeout):
+            for delivery in self._undelivered():
+                logger.error("not delivered before the process stopped: %s", delivery.topic.room)
+        self._state.closing = True
+        self._state.wake.set()
+
+    def step(self) -> None:
+        """One pass of the thread: see what changed, deliver what may go out, renew the leases."""
+        self._collect()
+        if self._clock() >= self._retry_at:
+            self._attempt(self._deliver)
+        if self._clock() >= max(self._renew_at, self._retry_at):
+            self._attempt(self._renew)
+        self._look_around()  # a job that moved meanwhile waits its turn; any other may rest
+
+    def _reset(self) -> None:
+        self._state = _State()
+        self._debouncer: Debouncer[Key, tuple[Key, Delivery]] = Debouncer(self._interval, self._clock)
+        self._retry_at = self._renew_at = self._clock()
+        self._pause = FIRST_PAUSE
+
+    # Reports, in the caller's thread.
+
+    def _wake(self) -> None:
+        state = self._state
+        if state.thread is None and self._threaded:
+            self._start(state)
+        state.wake.set()
+
+    def _start(self, state: _State) -> None:
+        with state.lock:
+            if state.thread is None:
+                state.thread = threading.Thread(
+                    target=self._run, args=(state,), name="jobcast-reporter", daemon=True
+                )
+                state.thread.start()
+
+    # The thread.
+
+    def _run(self, state: _State) -> None:
+        while not state.closing:
+            state.wake.wait(self._next_wake())
+            state.wake.clear()
+            state.busy = True
+            try:
+                self.step()
+            except Exception:
+                logger.exception("the reporter's thread goes on after an error of its own")
+                time.sleep(FIRST_PAUSE)
+            finally:
+                state.busy = False
+
+    def _next_wake(self) -> float:
+        """Seconds until there is something to do, if nothing is reported before."""
+        waits = [self._lease]
+        if (due := self._debouncer.next_due()) is not None:
+            waits.append(due)
+        if self._state.jobs:
+            waits.append(self._renew_at - self._clock())
+        if self._state.outbox:
+            waits.append(self._retry_at - self._clock())
+        return max(0.0, min(waits))
+
+    def _collect(self) -> None:
+        state = self._state
+        while state.mail:
+            self._accept(*state.mail.popleft())
+        self._look_around()
+        ready = self._debouncer.take_all() if state.hurry else self._debouncer.due()
+        for key, delivery in ready:
+            self._put(key, delivery)
+
+    def _accept(self, key: Key | None, urgent: bool, delivery: Delivery) -> None:
+        if key is None:
+            self._let_progress_go_first(delivery.topic)
+            self._put((delivery.topic, f"event {next(self._numbers)}"), delivery)
+        elif ready := self._debouncer.offer(key, (key, delivery), urgent=urgent):
+            self._put(*ready)
+
+    def _let_progress_go_first(self, topic: Topic) -> None:
+        """Progress that was reported before an event is delivered before it."""
+        for key in self._debouncer.waiting():
+            if key[0] == topic and (held := self._debouncer.take(key)):
+                self._put(*held)
+
+    def _look_around(self) -> None:
+        for job in list(self._state.jobs.values()):
+            self._look_at(job)
+
+    def _look_at(self, job: Job) -> None:
+        key = (job.topic, "")
+        if job.changed:
+            ready = self._debouncer.offer(key, (key, job), urgent=job.urgent)
+            if ready:
+                self._put(*ready)
+        elif not self._debouncer.is_waiting(key):
+            job.progress.rest()
+            if job.changed:  # reported between the look and the rest
+                self._state.wake.set()
+
+    def _put(self, key: Key, delivery: Delivery) -> None:
+        outbox = self._state.outbox
+        if key not in outbox and len(outbox) >= BACKLOG_LIMIT:
+            self._drop(outbox.popitem(last=False)[1])
+        outbox[key] = delivery
+
+    def _drop(self, delivery: Delivery) -> None:
+        self.counters.dropped += 1
+        logger.error("backlog is full, dropped an event of %s", delivery.topic.room)
+
+    def _attempt(self, action: Callable[[], None]) -> None:
+        """Run against the ledger; after a failure leave it alone for a while."""
+        try:
+            action()
+        except LedgerUnavailable as error:
+            self.counters.failed += 1
+            if self._pause == FIRST_PAUSE:
+                logger.warning("ledger unavailable, reports are kept: %s", error)
+            self._retry_at = self._clock() + self._pause * random.uniform(0.5, 1.0)  # noqa: S311
+            self._pause = min(self._pause * 2, LONGEST_PAUSE)
+        else:
+            if self._pause != FIRST_PAUSE:
+                logger.warning("ledger is back")
+            self._pause = FIRST_PAUSE
+
+    def _deliver(self) -> None:
+        outbox = self._state.outbox
+        while outbox:
+            key = next(iter(outbox))
+            delivery = outbox[key]
+            appended = self._append(delivery)
+            if outbox.get(key) is delivery:
+                del outbox[key]
+            if isinstance(delivery, Job):
+                self._after_job(delivery, appended)
+
+    def _append(self, delivery: Delivery) -> Appended | None:
+        """Deliver; None when the store will never take it, which must not hold up the rest."""
+        try:
+            appended = delivery.deliver(self._ledger)
+        except LedgerRefused:
+            self.counters.dropped += 1
+            logger.exception("dropped an event of %s", delivery.topic.room)
+            return None
+        self.counters.delivered += 1
+        return appended
+
+    def _after_job(self, job: Job, appended: Appended | None) -> None:
+        if appended is None:
+            job.over = True
+        elif appended.cancel_requested and job.ended is None:
+            job.progress.cancel()
+        if job.over:
+            self._debouncer.forget((job.topic, ""))
+            if self._state.jobs.get(job.progress.job_id) is job:
+                del self._state.jobs[job.progress.job_id]
+            if appended is None or appended.outcome != "stale":
+                self._ledger.release(job.topic)
+
+    def _renew(self) -> None:
+        jobs = {job.topic.room: job for job in self._state.jobs.values() if not job.over}
+        self._renew_at = self._clock() + self._lease / 2
+        if jobs:
+            for room in self._ledger.touch([job.topic for job in jobs.values()], self._lease):
+                jobs[room].progress.cancel()
+
+    # Looking in from outside.
+
+    def _is_idle(self) -> bool:
+        state = self._state
+        changed = any(job.changed for job in list(state.jobs.values()))
+        return not (state.mail or state.outbox or state.busy or changed or self._debouncer.waiting())
+
+    def _undelivered(self) -> list[Delivery]:
+        waiting = [delivery for _, _, delivery in self._state.mail]
+        return [*self._state.outbox.values(), *waiting]
