@@ -96,6 +96,11 @@ class MemoryLedger(Ledger):
                 return Snapshot(record.sequence, record.epoch, recovered=True, events=missed)
             return Snapshot(record.sequence, record.epoch, events=_state(topic, record))
 
+    def positions(self, topics: Sequence[Topic]) -> list[tuple[int, str | None]]:
+        with self._lock:
+            records = [self._found(topic) for topic in topics]
+            return [(r.sequence, r.epoch) if r and r.sequence else (0, None) for r in records]
+
     def history(self, topic: Topic) -> Snapshot:
         with self._lock:
             record = self._found(topic)

@@ -165,6 +165,10 @@ class Ledger(ABC):
         """
 
     @abstractmethod
+    def positions(self, topics: Sequence[Topic]) -> list[tuple[int, str | None]]:
+        """Sequence and epoch of each topic; (0, None) for one that is not known."""
+
+    @abstractmethod
     def history(self, topic: Topic) -> Snapshot:
         """All events that are still kept, oldest first."""
 

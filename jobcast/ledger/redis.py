@@ -131,6 +131,13 @@ class RedisLedger(Ledger):
         return Snapshot(sequence, current_epoch, recovered=False, events=events)
 
     @_translate_errors
+    def positions(self, topics: Sequence[Topic]) -> list[tuple[int, str | None]]:
+        with self._redis.pipeline(transaction=False) as pipe:
+            for topic in topics:
+                pipe.hmget(_keys(topic)[0], "sequence", "epoch")
+            return [(int(sequence or 0), epoch) for sequence, epoch in pipe.execute()]
+
+    @_translate_errors
     def history(self, topic: Topic) -> Snapshot:
         state, _, _, _, history = self._load(topic)
         if not state.get("sequence"):

@@ -1,0 +1,1 @@
+"""This deployment's Flask process: namespaces, polling routes, fan-out, identity."""

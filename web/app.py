@@ -1,0 +1,144 @@
+"""The application factory: settings and a ledger in, a Flask app and its Socket.IO server out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Flask, Response, request
+from flask_socketio import SocketIO
+
+from jobcast import Settings
+from jobcast.broadcaster import ledger_from
+from jobcast.celery import make_celery
+from jobcast.ledger import Ledger
+from web.access import Gate
+from web.dashboard import dashboard_blueprint
+from web.fanout.acks import note_acks
+from web.fanout.fanout import Fanout
+from web.fanout.manager import FanoutManager
+from web.fanout.subscriptions import Subscriptions
+from web.jobs import Jobs
+from web.namespaces import (
+    AnalyticsNamespace,
+    DefaultNamespace,
+    JobsNamespace,
+    NotificationsNamespace,
+)
+from web.origins import IsAllowed, origin_check
+from web.problems import register_problems
+from web.queue import Queue
+from web.routes.analytics import analytics_blueprint
+from web.routes.jobs import jobs_blueprint
+from web.routes.notifications import notifications_blueprint
+from web.routes.system import system_blueprint
+from web.services import Services
+from web.subscribing import Subscriber
+
+#: Seconds between pings, below the 55 s of silence after which platforms cut a connection.
+PING_INTERVAL = 20
+#: Largest Socket.IO message from a client, in bytes.
+CLIENT_MESSAGE_LIMIT = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Web:
+    """A web process's parts, for the server entry to run."""
+
+    app: Flask
+    socketio: SocketIO
+    manager: FanoutManager
+    fanout: Fanout
+    subscriptions: Subscriptions
+    ledger: Ledger
+    settings: Settings
+
+
+def create_app(settings: Settings) -> Web:
+    """Wire everything together; nothing is connected or started yet."""
+    ledger = ledger_from(settings)
+    jobs = Jobs(ledger, Queue(make_celery(settings)))
+    services = Services(settings, ledger, Gate(settings), jobs)
+    is_allowed = origin_check(settings)
+    app = _flask_app(settings)
+    subscriptions = Subscriptions()
+    fanout = Fanout(subscriptions, ledger, settings.debounce_seconds)
+    manager = FanoutManager(settings.redis_url, settings.socketio_channel, fanout)
+    socketio = _socketio(app, manager, settings, is_allowed)
+    _add_namespaces(socketio, services, Subscriber(socketio.server, subscriptions, ledger))
+    _add_routes(app, services, manager)
+    _add_headers(app, is_allowed)
+    return Web(app, socketio, manager, fanout, subscriptions, ledger, settings)
+
+
+def _flask_app(settings: Settings) -> Flask:
+    app = Flask("web", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = settings.jobcast_max_body_bytes
+    register_problems(app)
+    return app
+
+
+def _socketio(app: Flask, manager: FanoutManager, settings: Settings, is_allowed: IsAllowed) -> SocketIO:
+    # The manager is given to init_app: a channel given to SocketIO() would be lost there.
+    socketio = SocketIO()
+    socketio.init_app(
+        app,
+        client_manager=manager,
+        async_mode=settings.socketio_async_mode,
+        async_handlers=False,  # otherwise unsubscribe may overtake subscribe
+        cors_allowed_origins=is_allowed,
+        manage_session=False,
+        ping_interval=PING_INTERVAL,
+        max_http_buffer_size=CLIENT_MESSAGE_LIMIT,
+    )
+    note_acks(socketio.server)
+    return socketio
+
+
+def _add_namespaces(socketio: SocketIO, services: Services, subscriber: Subscriber) -> None:
+    for namespace in (
+        JobsNamespace(services, subscriber),
+        NotificationsNamespace(services, subscriber),
+        AnalyticsNamespace(services, subscriber),
+        DefaultNamespace("/", services, subscriber),
+        DefaultNamespace("/default", services, subscriber),
+    ):
+        socketio.on_namespace(namespace)
+
+
+def _add_routes(app: Flask, services: Services, manager: FanoutManager) -> None:
+    app.register_blueprint(jobs_blueprint(services))
+    app.register_blueprint(notifications_blueprint(services))
+    app.register_blueprint(analytics_blueprint(services))
+    app.register_blueprint(system_blueprint(services, lambda: manager.listener.listening))
+    app.register_blueprint(dashboard_blueprint())
+
+
+def _add_headers(app: Flask, is_allowed: IsAllowed) -> None:
+    """CORS for the listed origins, and what keeps a browser from guessing or framing."""
+
+    @app.before_request
+    def preflight() -> Response | None:
+        return Response(status=204) if request.method == "OPTIONS" else None
+
+    @app.after_request
+    def headers(response: Response) -> Response:
+        response.headers.update(_SECURITY_HEADERS)
+        origin = request.headers.get("Origin")
+        if origin and is_allowed(origin, request.environ):
+            response.headers.update(_CORS_HEADERS | {"Access-Control-Allow-Origin": origin})
+        response.vary.add("Origin")
+        return response
+
+
+_SECURITY_HEADERS: dict[str, Any] = {
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+}
+_CORS_HEADERS: dict[str, Any] = {
+    "Access-Control-Allow-Methods": "GET, POST, DELETE",
+    "Access-Control-Allow-Headers": "Authorization, Content-Type, If-None-Match",
+    "Access-Control-Expose-Headers": "ETag, Location, Retry-After",
+}

@@ -1,0 +1,96 @@
+"""Who follows which room in this process, and how far each of them has got.
+
+A subscription opens before the ledger is read and goes live after the state was sent. What arrives in
+between waits in it, so that there is neither a gap nor a step back: a client never sees a sequence that
+is not above the last one it was sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from engineio.packet import Packet
+
+from jobcast.topics import Topic
+
+#: Sends one encoded event to one client.
+Send = Callable[[Packet], None]
+#: Sequence, epoch and packet of one event.
+Placed = tuple[int, str, Packet]
+
+
+@dataclass(slots=True)
+class Subscription:
+    """One client's place in one topic."""
+
+    sid: str
+    topic: Topic
+    send: Send
+    sequence: int = 0
+    epoch: str | None = None
+    waiting: list[Placed] | None = field(default_factory=list)
+
+    def offer(self, sequence: int, epoch: str, packet: Packet) -> bool:
+        """Send what is newer than what the client has; whether it was sent."""
+        if self.waiting is not None:
+            self.waiting.append((sequence, epoch, packet))
+            return False
+        if epoch == self.epoch and sequence <= self.sequence:
+            return False
+        self.sequence, self.epoch = sequence, epoch
+        self.send(packet)
+        return True
+
+    def go_live(self, sequence: int, epoch: str | None) -> None:
+        """The client has been sent everything up to here; let through what came meanwhile."""
+        waiting, self.waiting = self.waiting or [], None
+        self.sequence, self.epoch = sequence, epoch
+        for event in waiting:
+            self.offer(*event)
+
+
+class Subscriptions:
+    """All subscriptions of this process, by room and by client."""
+
+    def __init__(self) -> None:
+        self._by_room: dict[str, dict[str, Subscription]] = {}
+        self._by_sid: dict[str, dict[str, Subscription]] = {}
+
+    def open(self, sid: str, topic: Topic, send: Send) -> Subscription:
+        """A subscription that holds back; a second one of the same client replaces the first."""
+        subscription = Subscription(sid, topic, send)
+        self._by_room.setdefault(topic.room, {})[sid] = subscription
+        self._by_sid.setdefault(sid, {})[topic.room] = subscription
+        return subscription
+
+    def close(self, sid: str, room: str) -> None:
+        """Forget one subscription, if there is one."""
+        _remove(self._by_room, room, sid)
+        _remove(self._by_sid, sid, room)
+
+    def close_all(self, sid: str) -> None:
+        """Forget a client."""
+        for room in list(self._by_sid.get(sid, ())):
+            self.close(sid, room)
+
+    def of_room(self, room: str) -> Iterable[Subscription]:
+        """Those who follow this room now; safe to iterate while others come and go."""
+        followers = self._by_room.get(room)
+        return tuple(followers.values()) if followers else ()
+
+    def count_of(self, sid: str) -> int:
+        return len(self._by_sid.get(sid, ()))
+
+    def topics(self) -> list[Topic]:
+        """Every topic that somebody follows here."""
+        return [next(iter(found.values())).topic for found in self._by_room.values()]
+
+    def __len__(self) -> int:
+        return sum(len(found) for found in self._by_room.values())
+
+
+def _remove(index: dict[str, dict[str, Subscription]], outer: str, inner: str) -> None:
+    found = index.get(outer)
+    if found and found.pop(inner, None) and not found:
+        del index[outer]

@@ -1,0 +1,217 @@
+"""The four namespaces. Each event is parsed, handed on, and answered by an ack or a refusal."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any, ClassVar, Final
+
+import flask
+from flask_socketio import ConnectionRefusedError as ConnectionRefused
+from flask_socketio import Namespace
+
+from jobcast import __version__
+from jobcast.errors import InvalidPayload, LedgerUnavailable
+from jobcast.models import ErrorDetail, ServerHello
+from jobcast.topics import BRAND, JOB, USER, Kind, Topic, brand_topic, job_topic, user_topic, valid_id
+from web.access import Identity, Refused, may_see
+from web.fanout.acks import ack_was_asked
+from web.jobs import Conflict
+from web.services import Services
+from web.subscribing import Place, Subscriber, parse_place
+
+logger = logging.getLogger(__name__)
+
+Answer = dict[str, Any]
+#: Notifications one ``mark-read`` may name.
+MARK_READ_LIMIT: Final = 1_000
+
+
+class BaseNamespace(Namespace):  # type: ignore[misc]  # untyped library
+    """Identity at connect; events by table; no exception of a handler reaches the client or the log."""
+
+    #: Event name → method name.
+    events: ClassVar[dict[str, str]] = {}
+
+    def __init__(self, namespace: str, services: Services, subscriber: Subscriber) -> None:
+        super().__init__(namespace)
+        self.services = services
+        self.subscriber = subscriber
+        self.identities: dict[str, Identity] = {}
+
+    def trigger_event(self, event: str, *args: Any) -> Any:
+        """Only the library's own connect and disconnect, and the events of the table."""
+        if event in ("connect", "disconnect"):
+            if self.socketio.server.manager.is_connected(args[0], self.namespace):
+                return None  # a client that calls its event so
+            return super().trigger_event(event, *args)
+        if event not in self.events:
+            return None
+        return self._answered(getattr(self, self.events[event]), *args)
+
+    def on_connect(self, auth: Any = None) -> None:
+        sid = flask.request.sid  # type: ignore[attr-defined]  # set by Flask-SocketIO
+        try:
+            token = auth.get("token") if isinstance(auth, dict) else None
+            self.identities[sid] = self.services.gate.identify(token)
+        except Refused as refused:
+            raise ConnectionRefused(refused.message, {"code": refused.code}) from None
+        self.greet(sid)
+
+    def on_disconnect(self, reason: str) -> None:
+        sid = flask.request.sid  # type: ignore[attr-defined]
+        self.identities.pop(sid, None)
+        self.subscriber.forget(sid)
+
+    def greet(self, sid: str) -> None:
+        """What a namespace says first; nothing, usually."""
+
+    def identity(self, sid: str) -> Identity:
+        return self.identities[sid]
+
+    def _answered(self, handle: Callable[[str, Any], Answer], sid: str, *args: Any) -> Answer:
+        """The ack: ``{"ok": true, …}`` or ``{"ok": false, "error": {code, message}}``."""
+        argument = args[0] if args else None
+        try:
+            return {"ok": True, **handle(sid, argument)}
+        except (Refused, InvalidPayload) as refused:
+            return self._refusal(sid, argument, refused.code, str(refused))
+        except Conflict as conflict:
+            return self._refusal(sid, argument, "invalid-payload", conflict.message)
+        except LedgerUnavailable:
+            return self._refusal(sid, argument, "unavailable", "the store is not reachable right now")
+
+    def _refusal(self, sid: str, argument: Any, code: Any, message: str) -> Answer:
+        error = ErrorDetail(code=code, message=message).wire()
+        if not ack_was_asked():
+            self.reply(sid, "subscription-error", error | self.ids_in(argument))
+        return {"ok": False, "error": error}
+
+    def ids_in(self, argument: Any) -> Answer:
+        """The id of a refused event, so that its sender knows which one it was."""
+        return {}
+
+    def reply(self, sid: str, event: str, data: Answer) -> None:
+        """Emit to one client of this process, without publishing it to the others."""
+        self.socketio.server.emit(event, data, namespace=self.namespace, to=sid, ignore_queue=True)
+
+
+class TopicNamespace(BaseNamespace):
+    """A namespace whose clients follow one kind of topic."""
+
+    def __init__(
+        self,
+        kind: Kind,
+        topic_of: Callable[[str], Topic],
+        services: Services,
+        subscriber: Subscriber,
+    ) -> None:
+        super().__init__(kind.namespace, services, subscriber)
+        self._kind = kind
+        self._topic_of = topic_of
+
+    def subscribe(self, sid: str, argument: Any) -> Answer:
+        return self.subscriber.subscribe(sid, self.identity(sid), self._place(argument))
+
+    def unsubscribe(self, sid: str, argument: Any) -> Answer:
+        topic = self._place(argument).topic
+        self.subscriber.unsubscribe(sid, topic)
+        return {self._kind.id_field: topic.id}
+
+    def ids_in(self, argument: Any) -> Answer:
+        field = self._kind.id_field
+        value = argument.get(field) if isinstance(argument, dict) else argument
+        return {field: value[:128]} if isinstance(value, str) else {}
+
+    def _place(self, argument: Any) -> Place:
+        return parse_place(argument, self._kind.id_field, self._topic_of)
+
+    def _granted(self, sid: str, argument: Any) -> Topic:
+        """The topic an event is about, if its sender may see it."""
+        topic = self._place(argument).topic
+        meta = self.services.ledger.meta(topic) if topic.kind is JOB else {}
+        if not may_see(self.identity(sid), topic, meta):
+            raise Refused("forbidden", "this topic is not yours to see")
+        return topic
+
+
+class JobsNamespace(TopicNamespace):
+    """``/jobs``: the progress of single jobs."""
+
+    events: ClassVar = {
+        "subscribe-job": "subscribe",
+        "unsubscribe-job": "unsubscribe",
+        "cancel-job": "cancel",
+    }
+
+    def __init__(self, services: Services, subscriber: Subscriber) -> None:
+        super().__init__(JOB, job_topic, services, subscriber)
+
+    def cancel(self, sid: str, argument: Any) -> Answer:
+        job_id = self._granted(sid, argument).id
+        return {"jobId": job_id, "status": self.services.jobs.cancel(job_id).status}
+
+
+class NotificationsNamespace(TopicNamespace):
+    """``/notifications``: one inbox per user, shared by all of the user's tabs and devices."""
+
+    events: ClassVar = {
+        "subscribe-user": "subscribe",
+        "unsubscribe-user": "unsubscribe",
+        "mark-read": "mark_read",
+        "clear-notifications": "clear",
+    }
+
+    def __init__(self, services: Services, subscriber: Subscriber) -> None:
+        super().__init__(USER, user_topic, services, subscriber)
+
+    def mark_read(self, sid: str, argument: Any) -> Answer:
+        user_id = self._granted(sid, argument).id
+        ids = parse_ids(argument)
+        return {"userId": user_id, "unreadCount": self.services.ledger.mark_read(user_id, ids)}
+
+    def clear(self, sid: str, argument: Any) -> Answer:
+        user_id = self._granted(sid, argument).id
+        self.services.ledger.clear(user_id)
+        return {"userId": user_id, "unreadCount": 0}
+
+
+class AnalyticsNamespace(TopicNamespace):
+    """``/analytics``: the syncs of a brand."""
+
+    events: ClassVar = {"subscribe-brand": "subscribe", "unsubscribe-brand": "unsubscribe"}
+
+    def __init__(self, services: Services, subscriber: Subscriber) -> None:
+        super().__init__(BRAND, brand_topic, services, subscriber)
+
+
+class DefaultNamespace(BaseNamespace):
+    """``/`` and ``/default``: what concerns every client; says hello."""
+
+    def greet(self, sid: str) -> None:
+        # After the CONNECT packet, which goes out when the connect handler has returned.
+        self.socketio.server.start_background_task(
+            self.reply, sid, "server:hello", hello(self.services.settings).wire()
+        )
+
+
+def hello(settings: Any) -> ServerHello:
+    """What a client should know of this server."""
+    return ServerHello(
+        version=__version__,
+        debounce_ms=settings.socketio_debounce_ms,
+        reconnection_delay=settings.socketio_reconnection_delay,
+        reconnection_delay_max=settings.socketio_reconnection_delay_max,
+    )
+
+
+def parse_ids(argument: Any) -> list[str] | None:
+    """``{"ids": […]}`` as a list, ``{"all": true}`` as None; raise InvalidPayload."""
+    if not isinstance(argument, dict):
+        raise InvalidPayload("expected an object with ids or all")
+    if argument.get("all") is True:
+        return None
+    ids = argument.get("ids")
+    if not isinstance(ids, list) or len(ids) > MARK_READ_LIMIT:
+        raise InvalidPayload(f"ids is a list of at most {MARK_READ_LIMIT} notification ids")
+    return [valid_id(value) for value in ids]

@@ -1,0 +1,73 @@
+"""Errors of the HTTP routes as ``application/problem+json`` (RFC 9457), with the contract's codes."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Final
+
+from flask import Flask, Response
+from pydantic import ValidationError
+from werkzeug.exceptions import HTTPException
+
+from jobcast.errors import InvalidPayload, LedgerUnavailable
+from web.access import Refused
+from web.jobs import Conflict
+
+logger = logging.getLogger(__name__)
+
+#: Seconds after which a client should try again while the store or the queue is away.
+RETRY_AFTER: Final = 2
+_STATUS: Final = {
+    "invalid-payload": 400,
+    "unauthenticated": 401,
+    "forbidden": 403,
+    "not-found": 404,
+    "rate-limited": 429,
+    "unavailable": 503,
+}
+_CODE_OF: Final = {404: "not-found", 405: "invalid-payload", 413: "invalid-payload"}
+
+
+def problem(status: int, code: str, detail: str) -> Response:
+    """One problem document."""
+    body = {"type": "about:blank", "title": code, "status": status, "code": code, "detail": detail}
+    response = Response(json.dumps(body), status, mimetype="application/problem+json")
+    if status == 503:
+        response.headers["Retry-After"] = str(RETRY_AFTER)
+    if status == 401:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+def register_problems(app: Flask) -> None:
+    """Answer every error of this app with a problem document, never with a traceback."""
+    app.register_error_handler(Refused, lambda e: problem(_STATUS.get(e.code, 400), e.code, e.message))
+    app.register_error_handler(InvalidPayload, lambda e: problem(400, e.code, str(e)))
+    app.register_error_handler(ValidationError, lambda e: problem(400, "invalid-payload", first_of(e)))
+    app.register_error_handler(Conflict, lambda e: problem(409, "invalid-payload", e.message))
+    app.register_error_handler(LedgerUnavailable, _unavailable)
+    app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(Exception, _unexpected)
+
+
+def first_of(error: ValidationError) -> str:
+    """The first thing that is wrong, and where."""
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"])
+    return f"{place}: {first['msg']}" if place else first["msg"]
+
+
+def _unavailable(error: LedgerUnavailable) -> Response:
+    logger.warning("answered 503: %s", error)
+    return problem(503, "unavailable", "the store is not reachable right now")
+
+
+def _http(error: HTTPException) -> Response:
+    status = error.code or 500
+    return problem(status, _CODE_OF.get(status, "invalid-payload"), error.description or error.name)
+
+
+def _unexpected(error: Exception) -> Response:
+    logger.error("unexpected error in a route", exc_info=error)
+    return problem(500, "unavailable", "something went wrong here; it has been logged")

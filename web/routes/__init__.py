@@ -1,0 +1,1 @@
+"""The polling routes behind the namespaces, and the routes that start work."""

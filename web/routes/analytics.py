@@ -1,0 +1,56 @@
+"""``/api/analytics``: the syncs of a brand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, request
+
+from jobcast.errors import InvalidPayload
+from jobcast.models import AnalyticsEvent, AnalyticsPage, SyncAccepted
+from jobcast.topics import brand_topic, valid_id
+from web.routes.common import grant, json_of, uploaded_text
+from web.services import Services
+
+
+def analytics_blueprint(services: Services) -> Blueprint:
+    """The routes of the analytics namespace."""
+    routes = Blueprint("analytics", __name__, url_prefix="/api/analytics")
+
+    @routes.get("/<brand_id>")
+    def show(brand_id: str) -> Response:
+        topic = brand_topic(brand_id)
+        grant(services, topic)
+        snapshot = services.ledger.history(topic)
+        events = [AnalyticsEvent.model_validate_json(event.payload) for event in snapshot.events]
+        page = AnalyticsPage(
+            current_progress=events[-1].data if events else None,
+            events=events,
+            sequence=snapshot.sequence,
+            epoch=snapshot.epoch,
+        )
+        return json_of(page)
+
+    @routes.post("/<brand_id>/sync")
+    def sync(brand_id: str) -> Response:
+        identity = grant(services, brand_topic(brand_id))
+        platform, user_id, export = _sync_request()
+        owner = user_id if services.gate.is_open or identity.is_admin else identity.user
+        job = services.jobs.sync(owner, brand_id, platform, export)
+        accepted = SyncAccepted(job_id=job.job_id, sync_id=job.job_id)
+        return json_of(accepted, 202, {"Location": f"/api/jobs/{job.job_id}"})
+
+    return routes
+
+
+def _sync_request() -> tuple[str, str, str]:
+    """Platform, user and CSV export, as a multipart form or as JSON with the export as text."""
+    if request.mimetype == "multipart/form-data":
+        values: Any = request.form
+        export = uploaded_text("export")
+    else:
+        values = request.get_json(silent=True)
+        if not isinstance(values, dict) or not isinstance(values.get("export"), str):
+            raise InvalidPayload("expected platform, userId and export, a metrics export as CSV text")
+        export = values["export"]
+    return valid_id(values.get("platform")), valid_id(values.get("userId")), export

@@ -1,0 +1,41 @@
+"""Health, configuration, metrics, and the descriptions that machines read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from flask import Blueprint, Response, jsonify
+
+from jobcast.errors import LedgerUnavailable
+from jobcast.models import ServerConfig
+from web.namespaces import hello
+from web.problems import problem
+from web.routes.common import json_of
+from web.services import Services
+
+
+def system_blueprint(services: Services, is_listening: Callable[[], bool]) -> Blueprint:
+    """Routes that concern the process, not its data."""
+    routes = Blueprint("system", __name__)
+
+    @routes.get("/healthz")
+    def healthz() -> Response:
+        return jsonify(status="ok")
+
+    @routes.get("/readyz")
+    def readyz() -> Response:
+        try:
+            services.ledger.ping()
+        except LedgerUnavailable:
+            return problem(503, "unavailable", "Redis does not answer")
+        if not is_listening():
+            return problem(503, "unavailable", "not listening to the message queue yet")
+        return jsonify(status="ready")
+
+    @routes.get("/api/config")
+    def config() -> Response:
+        known = hello(services.settings).model_dump()
+        interval = services.settings.jobcast_polling_interval_ms
+        return json_of(ServerConfig(**known, polling_interval=interval))
+
+    return routes

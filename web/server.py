@@ -1,0 +1,169 @@
+"""The eventlet server: one listening socket, background loops, and an orderly end.
+
+Everything that knows eventlet's name is here and in ``web.fanout``.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import resource
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from typing import Any, Final
+
+import eventlet
+import eventlet.wsgi
+
+from jobcast import InvalidSetting, Settings
+from jobcast.models import ServerRestarting
+from web.app import Web, create_app
+from web.sweeper import Sweeper
+
+logger = logging.getLogger(__name__)
+
+#: Connections that may wait to be accepted.
+BACKLOG: Final = 4096
+#: Connections held at once; eventlet's own default stops accepting at 1,024.
+MAX_CONNECTIONS: Final = 100_000
+#: Seconds clients are given to go; a platform kills after 30.
+DRAIN: Final = 5.0
+DEADLINE: Final = 20.0
+#: Milliseconds over which clients spread their return.
+RETURN_WITHIN: Final = 5_000
+#: Seconds between two comparisons of positions on live connections.
+COMPARE_EVERY: Final = 10.0
+#: Seconds between two looks for progress whose interval is over.
+TICK: Final = 0.02
+
+
+def main() -> int:
+    """Run until SIGTERM; 1 with one line on standard error when it cannot start."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    try:
+        settings = _checked(Settings.from_environment().require_redis())
+        listening = _bind(settings)
+        web = create_app(settings)
+    except InvalidSetting as error:
+        print(f"jobcast web: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+    _serve(web, listening)
+    return 0
+
+
+def _checked(settings: Settings) -> Settings:
+    if settings.socketio_async_mode != "eventlet":
+        raise InvalidSetting("SOCKETIO_ASYNC_MODE", "this server runs on eventlet")
+    if settings.socketio_jwt_key:
+        return settings
+    if not settings.binds_loopback:
+        raise InvalidSetting("HOST", "without SOCKETIO_JWT_KEY only loopback is served")
+    logger.warning("no SOCKETIO_JWT_KEY: everybody on this machine may see everything")
+    return settings
+
+
+def _bind(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.bind_host else socket.AF_INET
+    try:
+        bound: socket.socket = eventlet.listen((settings.bind_host, settings.port), family, backlog=BACKLOG)
+    except OSError as error:
+        raise InvalidSetting("PORT", f"{settings.port} cannot be used: {error.strerror}") from error
+    return bound
+
+
+def _serve(web: Web, listening: socket.socket) -> None:
+    _raise_descriptor_limit()
+    web.manager.start()
+    for loop in (_release_loop, _compare_loop, _sweep_loop):
+        eventlet.spawn(_forever, loop, web)
+    server = eventlet.spawn(
+        eventlet.wsgi.server,
+        listening,
+        web.app,
+        max_size=MAX_CONNECTIONS,
+        log=logging.getLogger("web.access"),
+        log_output=False,
+        debug=False,
+    )
+    _stop_on_signals(web, server)
+    host, port = listening.getsockname()[:2]
+    logger.info("serving on http://%s:%s", host, port)
+    server.wait()
+
+
+def _raise_descriptor_limit() -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    logger.info("up to %s descriptors", hard)
+
+
+def _stop_on_signals(web: Web, server: Any) -> None:
+    def handle(signum: int, frame: Any) -> None:
+        eventlet.hubs.get_hub().schedule_call_global(0, _stop, web, server)
+
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signum, handle)
+
+
+def _stop(web: Web, server: Any) -> None:
+    """Accept nobody, tell everybody, let them go, end."""
+    eventlet.spawn_after(DEADLINE, os._exit, 0)
+    eventlet.spawn(_drain, web)
+    logger.info("stopping")
+    server.kill()
+
+
+def _drain(web: Web) -> None:
+    say_restarting(web)
+    deadline = DRAIN
+    while deadline > 0 and web.socketio.server.eio.sockets:
+        eventlet.sleep(0.1)
+        deadline -= 0.1
+        _close_some(web)
+    logging.shutdown()
+    os._exit(0)
+
+
+def say_restarting(web: Web) -> None:
+    """Give each client a moment of its own to come back at."""
+    server = web.socketio.server
+    for namespace in ("/", "/default"):
+        for sid, _ in server.manager.get_participants(namespace, None):
+            message = ServerRestarting(retry_after_ms=random.randint(100, RETURN_WITHIN))  # noqa: S311
+            server.emit("server:restarting", message.wire(), namespace=namespace, to=sid, ignore_queue=True)
+
+
+def _close_some(web: Web) -> None:
+    """Disconnect; handlers run and sockets close in their own order."""
+    eio = web.socketio.server.eio
+    for sid in list(eio.sockets)[:500]:
+        eventlet.spawn(eio.disconnect, sid)
+
+
+def _forever(loop: Callable[[Web], None], web: Web) -> None:
+    while True:
+        try:
+            loop(web)
+        except Exception:
+            logger.exception("a background loop goes on after an error")
+            eventlet.sleep(1)
+
+
+def _release_loop(web: Web) -> None:
+    due = web.fanout.debouncer.next_due()
+    eventlet.sleep(TICK if due is None else min(max(due, 0.001), TICK))
+    web.fanout.release_due()
+
+
+def _compare_loop(web: Web) -> None:
+    eventlet.sleep(COMPARE_EVERY * random.uniform(0.8, 1.2))  # noqa: S311
+    if web.manager.listener.listening:
+        web.fanout.resync()
+
+
+def _sweep_loop(web: Web) -> None:
+    eventlet.sleep(web.settings.lease_seconds / 2 * random.uniform(0.8, 1.2))  # noqa: S311
+    Sweeper(web.ledger, web.settings.lease_seconds).sweep()

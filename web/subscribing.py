@@ -1,0 +1,125 @@
+"""How a client joins a topic: authorise → join → read the ledger → say so → send the state → live.
+
+Joining first and reading second leaves no gap. What arrives in between waits in the subscription, so the
+client never sees a step back either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import socketio
+from engineio.packet import Packet
+
+from jobcast.errors import InvalidPayload, LedgerUnavailable
+from jobcast.ledger import Ledger, Snapshot
+from jobcast.models import Subscribed
+from jobcast.topics import JOB, Topic
+from web.access import Identity, Refused, may_see
+from web.fanout.fanout import packets
+from web.fanout.subscriptions import Send, Subscription, Subscriptions
+
+#: Topics one client may follow.
+SUBSCRIPTION_LIMIT: Final = 1_000
+#: Largest ``since``: what a JavaScript number holds exactly.
+_LARGEST: Final = 2**53 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a client says it has seen of a topic."""
+
+    topic: Topic
+    since: int | None = None
+    epoch: str | None = None
+
+
+def parse_place(argument: object, id_field: str, topic_of: Callable[[str], Topic]) -> Place:
+    """A bare id, or an object with the id and ``since`` and ``epoch``; raise InvalidPayload."""
+    if isinstance(argument, str):
+        return Place(topic_of(argument))
+    if not isinstance(argument, dict):
+        raise InvalidPayload(f"expected an id or an object with {id_field}")
+    since, epoch = argument.get("since"), argument.get("epoch")
+    if since is not None and (type(since) is not int or not 0 <= since <= _LARGEST):
+        raise InvalidPayload("since is a sequence: a whole number, 0 or above")
+    if epoch is not None and (not isinstance(epoch, str) or len(epoch) > 64):
+        raise InvalidPayload("epoch is a text of at most 64 characters")
+    return Place(topic_of(argument.get(id_field, "")), since, epoch)
+
+
+class Subscriber:
+    """Opens and closes subscriptions of clients on one Socket.IO server."""
+
+    def __init__(self, server: socketio.Server, subscriptions: Subscriptions, ledger: Ledger) -> None:
+        self._server = server
+        self._subscriptions = subscriptions
+        self._ledger = ledger
+
+    def subscribe(self, sid: str, identity: Identity, place: Place) -> dict[str, Any]:
+        """Join, answer, send what was missed or else the state; raise Refused."""
+        self._authorise(identity, place.topic)
+        self._check_limit(sid)
+        subscription = self._join(sid, place.topic)
+        try:
+            snapshot = self._ledger.read(place.topic, place.since, place.epoch)
+        except LedgerUnavailable as error:
+            self.unsubscribe(sid, place.topic)
+            raise Refused("unavailable", "the state cannot be read right now") from error
+        return self._answer(subscription, snapshot)
+
+    def unsubscribe(self, sid: str, topic: Topic) -> None:
+        """Leave; harmless for somebody who never joined."""
+        self._subscriptions.close(sid, topic.room)
+        self._server.manager.leave_room(sid, topic.namespace, topic.room)
+
+    def forget(self, sid: str) -> None:
+        """The client has gone."""
+        self._subscriptions.close_all(sid)
+
+    def _authorise(self, identity: Identity, topic: Topic) -> None:
+        if may_see(identity, topic, {}):
+            return
+        if topic.kind is not JOB or not may_see(identity, topic, self._meta(topic)):
+            raise Refused("forbidden", "this topic is not yours to see")
+
+    def _meta(self, topic: Topic) -> dict[str, str]:
+        try:
+            return self._ledger.meta(topic)
+        except LedgerUnavailable as error:
+            raise Refused("unavailable", "the state cannot be read right now") from error
+
+    def _check_limit(self, sid: str) -> None:
+        if self._subscriptions.count_of(sid) >= SUBSCRIPTION_LIMIT:
+            raise Refused("too-many-subscriptions", f"at most {SUBSCRIPTION_LIMIT} topics a client")
+
+    def _join(self, sid: str, topic: Topic) -> Subscription:
+        subscription = self._subscriptions.open(sid, topic, self._sender(sid, topic.namespace))
+        self._server.manager.enter_room(sid, topic.namespace, topic.room)
+        return subscription
+
+    def _sender(self, sid: str, namespace: str) -> Send:
+        eio_sid = self._server.manager.eio_sid_from_sid(sid, namespace)
+
+        def send(packet: Packet) -> None:
+            self._server.eio.send_packet(eio_sid, packet)
+
+        return send
+
+    def _answer(self, subscription: Subscription, snapshot: Snapshot) -> dict[str, Any]:
+        topic = subscription.topic
+        answer = Subscribed(
+            sequence=snapshot.sequence,
+            epoch=snapshot.epoch,
+            recovered=snapshot.recovered,
+            **{topic.kind.id_field: topic.id},  # one of the three aliases
+        ).wire()
+        self._server.emit(
+            "subscribed", answer, namespace=topic.namespace, to=subscription.sid, ignore_queue=True
+        )
+        for _, _, packet in packets(topic, snapshot):
+            subscription.send(packet)
+        subscription.go_live(snapshot.sequence, snapshot.epoch)
+        return answer
