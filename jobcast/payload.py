@@ -35,13 +35,22 @@ def number(value: float | None) -> str:
 
 
 def _fitted(model: WireModel) -> dict[str, Any]:
-    fields = model.wire()
+    fields = _wire(model)
     if isinstance(model, JobStatusUpdate) and model.error:
         fields["error"] = _cut(model.error, ERROR_LIMIT)
     if len(_json(fields).encode()) <= PAYLOAD_LIMIT:
         return fields
     logger.warning("payload of %s is over %d bytes, truncated", _name(fields), PAYLOAD_LIMIT)
     return _truncated(fields)
+
+
+def _wire(model: WireModel) -> dict[str, Any]:
+    """The model's fields; details that no JSON can express (a cycle, say) are dropped and marked."""
+    try:
+        return model.wire()
+    except (ValueError, RecursionError):
+        logger.warning("details cannot be written as JSON, dropped", exc_info=True)
+        return model.model_copy(update={"details": {"truncated": True}}).wire()
 
 
 def _truncated(fields: dict[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ when the rate cap lets it. Nothing here takes a lock, reads a clock or does I/O.
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, TypeVar
@@ -108,7 +109,13 @@ class Progress:
 
     def facts(self) -> Facts:
         """What has been reported so far."""
-        return Facts(self._completed, self._total, self._description, self._platform, self._details)
+        return Facts(
+            _finite(self._completed) or 0,
+            _finite(self._total),
+            self._description,
+            self._platform,
+            self._details,
+        )
 
     def cancel(self) -> None:
         """Make the task's next report raise JobCancelled; called by the reporter's thread."""
@@ -137,3 +144,8 @@ class Progress:
             raise JobCancelled(self.job_id)
         self._attention = False
         self._wake()
+
+
+def _finite(value: float | None) -> float | None:
+    """The number, or None for infinity, NaN and what is no number at all."""
+    return value if isinstance(value, int | float) and math.isfinite(value) else None

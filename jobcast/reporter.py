@@ -20,7 +20,7 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from jobcast.debounce import Debouncer
 from jobcast.errors import LedgerRefused, LedgerUnavailable
@@ -103,7 +103,7 @@ class Job:
             if self.over or self.ended is None:
                 return appended
         facts, ended = self.progress.facts(), self.ended
-        appended = ledger.append_job(self._update(facts, ended))
+        appended = ledger.append_job(self._update(facts, ended), meta=self._meta)
         self._settle(appended, facts, was_end=ended is not None)
         return appended
 
@@ -142,22 +142,24 @@ def job_update(
     attempt: int | None = None,
     pace: Pace | None = None,
 ) -> JobStatusUpdate:
-    """The wire form of what a task reported; odd values are dropped, never an exception."""
-    shown = {"completed": facts.completed, "total": facts.total} if facts.total is not None else {}
-    if not shown and facts.completed:
-        shown = {"completed": facts.completed}
+    """The wire form of what a task reported; odd values are mended, never an exception."""
     eta = pace.eta(facts.total) if pace else None
-    try:
-        return JobStatusUpdate(
-            job_id=job_id, status=status, progress=facts.progress(status), attempt=attempt,
-            current_platform=facts.platform, description=facts.description, error=error,
-            details=dict(facts.details) if facts.details is not None else None,
-            eta_seconds=round(eta, 1) if eta is not None else None, timestamp=now(), **shown,
-        )  # fmt: skip
-    except ValueError:
-        logger.warning("job %s: report could not be sent as given", job_id, exc_info=True)
-        text = error and error.encode(errors="replace").decode()
-        return JobStatusUpdate(job_id=job_id, status=status, attempt=attempt, error=text)
+    numbers = {
+        "progress": facts.progress(status),
+        "completed": facts.completed if facts.completed or facts.total is not None else None,
+        "total": facts.total,
+        "eta_seconds": round(eta, 1) if eta is not None else None,
+        "attempt": attempt,
+    }
+    texts = {"description": facts.description, "current_platform": facts.platform, "error": error}
+    known: dict[str, Any] = {name: _text(value) for name, value in texts.items()}
+    details = dict(facts.details) if facts.details is not None else None
+    return JobStatusUpdate(job_id=job_id, status=status, timestamp=now(), details=details, **known, **numbers)
+
+
+def _text(value: object) -> str | None:
+    """Any value as text that UTF-8 can carry."""
+    return None if value is None else str(value).encode(errors="replace").decode()
 
 
 @dataclass

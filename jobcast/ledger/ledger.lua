@@ -111,7 +111,7 @@ local function append_job(a, to)
   end
   redis.call('HSET', KEYS[1], 'payload', payload, 'status', a.status, 'attempt', attempt, 'lost', a.lost)
   if progress ~= '' then redis.call('HSET', KEYS[1], 'progress', progress) end
-  if a.attempt == 'begin' then redis.call('HSET', KEYS[1], 'started', attempt) end
+  if a.status == 'in_progress' and attempt > job.started then redis.call('HSET', KEYS[1], 'started', attempt) end
   for field, value in pairs(a.meta) do redis.call('HSET', KEYS[1], field, value) end
   expire(TERMINAL[a.status] and a.terminal_ttl or a.ttl, 2)
   return { 'stored', sequence, epoch, attempt, job.cancel, 0 }

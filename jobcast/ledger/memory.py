@@ -212,8 +212,8 @@ class MemoryLedger(Ledger):
         record.payload = record.history[-1].payload
         record.status, record.attempt = entry.status, attempt
         record.progress = progress or record.progress
-        if entry.attempt == "begin":
-            record.started = attempt
+        if entry.status == "in_progress":
+            record.started = max(record.started, attempt)
         record.lost = entry.lost
         record.meta.update(entry.meta)
         if entry.status in TERMINAL_STATUSES:

@@ -1,0 +1,376 @@
+"""The reporter's thread, stepped by hand with a clock of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+
+import pytest
+
+from jobcast.broadcaster import Broadcaster
+from jobcast.errors import JobCancelled, LedgerRefused, LedgerUnavailable
+from jobcast.ledger import Appended, Entry, MemoryLedger
+from jobcast.models import AnalyticsData, AnalyticsEvent, Notification
+from jobcast.reporter import BACKLOG_LIMIT, Reporter
+from jobcast.topics import job_topic, user_topic
+from tests.clock import FakeClock
+
+
+class Store(MemoryLedger):
+    """A memory ledger that can be taken away."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self.sent: list[dict] = []
+        self.away = False
+        self.refuse: set[str] = set()
+        super().__init__(lambda m: self.sent.append(json.loads(m)["data"][0]), clock=clock)
+
+    def append(self, entry: Entry) -> Appended:
+        if self.away:
+            raise LedgerUnavailable("away")
+        if entry.topic.id in self.refuse:
+            raise LedgerRefused("never")
+        return super().append(entry)
+
+
+class Desk:
+    """A reporter, its store and its clock."""
+
+    def __init__(self, interval: float = 1.0, lease: float = 5.0) -> None:
+        self.clock = FakeClock()
+        self.store = Store(self.clock)
+        self.reporter = Reporter(self.store, interval=interval, lease=lease, clock=self.clock, threaded=False)
+
+    def pass_time(self, seconds: float, step: float = 0.05) -> None:
+        for _ in range(round(seconds / step)):
+            self.clock.advance(step)
+            self.reporter.step()
+
+    def said(self, job_id: str) -> list[tuple]:
+        return [(u["status"], u.get("completed")) for u in self.store.sent if u.get("jobId") == job_id]
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+def test_a_hundred_thousand_reports_in_three_seconds_are_five_updates(desk):
+    """Start, one per second, and the end; the last one is the terminal state."""
+    progress = desk.reporter.start_job("j")
+    progress.update(total=90_000)
+    desk.reporter.step()
+    for _ in range(30):
+        for _ in range(3_000):
+            progress.advance()
+        desk.pass_time(0.1)
+    desk.reporter.end_job("j", "completed")
+    desk.reporter.step()
+    assert len(desk.said("j")) <= 5
+    assert desk.said("j")[-1] == ("completed", 90_000)
+    assert desk.store.sent[-1]["progress"] == 100
+
+
+def test_the_last_report_goes_out_when_a_job_falls_silent(desk):
+    """The trailing edge: a pause shows what was reached, not what was reached a second before."""
+    progress = desk.reporter.start_job("j")
+    desk.reporter.step()
+    progress.advance(3)
+    desk.pass_time(0.1)
+    progress.advance(4)
+    desk.pass_time(5)
+    assert desk.said("j")[-1] == ("in_progress", 7)
+
+
+def test_a_silent_job_sends_nothing_and_lets_the_thread_sleep(desk):
+    """Nothing changed, nothing to say."""
+    desk.reporter.start_job("j")
+    desk.pass_time(10)
+    assert desk.said("j") == [("in_progress", None)]
+
+
+def test_one_busy_job_does_not_delay_another(desk):
+    """The cap is per job."""
+    busy = desk.reporter.start_job("busy")
+    desk.reporter.step()
+    for _ in range(1_000):
+        busy.advance()
+    desk.reporter.start_job("other")
+    desk.reporter.step()
+    assert desk.said("other") == [("in_progress", None)]
+
+
+def test_a_job_that_ends_before_it_was_looked_at_says_both_start_and_end(desk):
+    """A task of a millisecond is still seen to have started and ended."""
+    progress = desk.reporter.start_job("j")
+    progress.update(total=1, completed=1)
+    desk.reporter.end_job("j", "completed")
+    desk.reporter.step()
+    assert desk.said("j") == [("in_progress", 1), ("completed", 1)]
+
+
+def test_with_the_store_away_the_newest_state_is_kept_and_delivered_later(desk):
+    """Nothing is raised in the task, nothing piles up, the end arrives."""
+    desk.store.away = True
+    progress = desk.reporter.start_job("j")
+    progress.update(total=100)
+    for _ in range(100):
+        progress.advance()
+        desk.pass_time(0.1)
+    desk.reporter.end_job("j", "completed")
+    desk.pass_time(3)
+    assert desk.store.sent == []
+    desk.store.away = False
+    desk.pass_time(1.1)
+    assert desk.said("j") == [("in_progress", 100), ("completed", 100)]
+
+
+def test_a_store_that_is_away_is_asked_seldom(desk):
+    """Back-off up to a second, so that an outage costs nothing."""
+    desk.store.away = True
+    desk.reporter.start_job("j")
+    desk.pass_time(60)
+    assert 60 <= desk.reporter.counters.failed <= 140
+
+
+def test_events_keep_their_order_through_an_outage(desk):
+    """Notifications and sync events are never merged away."""
+    desk.store.away = True
+    broadcaster = Broadcaster(desk.reporter)
+    for n in range(20):
+        broadcaster.notification("ana", _notification(f"n{n}"))
+        desk.pass_time(0.1)
+    desk.store.away = False
+    desk.pass_time(2)
+    assert [s["id"] for s in desk.store.sent] == [f"n{n}" for n in range(20)]
+
+
+def test_the_backlog_is_bounded_and_loses_the_oldest(desk):
+    """An outage of hours does not fill the worker's memory."""
+    desk.store.away = True
+    broadcaster = Broadcaster(desk.reporter)
+    for n in range(BACKLOG_LIMIT + 100):
+        broadcaster.notification("ana", _notification(f"n{n}"))
+        if n % 1_000 == 0:
+            desk.reporter.step()
+    desk.reporter.step()
+    desk.store.away = False
+    desk.pass_time(2)
+    assert desk.reporter.counters.dropped == 100
+    assert desk.store.sent[0]["id"] == "n100"
+
+
+def test_an_event_the_store_will_never_take_does_not_hold_up_the_rest(desk):
+    """One poisoned topic costs its own events only."""
+    desk.store.refuse = {"bad"}
+    broadcaster = Broadcaster(desk.reporter)
+    broadcaster.notification("bad", _notification("n1"))
+    broadcaster.notification("good", _notification("n2"))
+    desk.reporter.step()
+    assert [s["id"] for s in desk.store.sent] == ["n2"]
+
+
+def test_sync_progress_is_merged_and_goes_out_before_what_follows_it(desk):
+    """Completed comes after the last progress, and no event is merged away."""
+    broadcaster = Broadcaster(desk.reporter)
+    broadcaster.analytics_event("acme", _sync("started", 0))
+    for n in range(1, 51):
+        broadcaster.analytics_event("acme", _sync("progress", n))
+        desk.reporter.step()
+    broadcaster.analytics_event("acme", _sync("completed", 50))
+    desk.reporter.step()
+    said = [(s["eventType"].rpartition("-")[2], s["data"]["recordsProcessed"]) for s in desk.store.sent]
+    assert said == [("started", 0), ("progress", 1), ("progress", 50), ("completed", 50)]
+
+
+def test_two_syncs_of_one_brand_do_not_merge_into_each_other(desk):
+    """The cap is per sync."""
+    broadcaster = Broadcaster(desk.reporter)
+    broadcaster.analytics_event("acme", _sync("progress", 1, "s1"))
+    broadcaster.analytics_event("acme", _sync("progress", 2, "s2"))
+    desk.reporter.step()
+    assert [s["syncId"] for s in desk.store.sent] == ["s1", "s2"]
+
+
+def test_a_broadcast_change_of_status_does_not_wait(desk):
+    """Merely more progress waits for the interval."""
+    broadcaster = Broadcaster(desk.reporter)
+    for status, progress in (("in_progress", 1), ("in_progress", 2), ("failed", 2)):
+        broadcaster.job_update("j", {"status": status, "progress": progress})
+        desk.reporter.step()
+    assert [u["status"] for u in desk.store.sent] == ["in_progress", "failed"]
+
+
+def test_a_refused_attempt_stops_reporting(desk):
+    """A worker that was overtaken by a redelivery keeps quiet."""
+    progress = desk.reporter.start_job("j")
+    desk.reporter.step()
+    other = Reporter(desk.store, clock=desk.clock, threaded=False)
+    other.start_job("j")
+    other.step()
+    progress.advance(5)
+    desk.pass_time(2)
+    assert [u["attempt"] for u in desk.store.sent] == [1, 2]
+    desk.reporter.end_job("j", "completed")
+    desk.pass_time(1)
+    assert desk.store.job("j").status == "in_progress"
+
+
+def test_a_job_that_was_only_paused_is_taken_back_under_a_new_attempt(desk):
+    """It was declared lost; then it reports again."""
+    progress = desk.reporter.start_job("j")
+    desk.reporter.step()
+    known = desk.store.job("j")
+    desk.store.append_job(known.model_copy(update={"status": "failed"}), lost=True)
+    progress.advance()
+    desk.pass_time(2)
+    last = desk.store.job("j")
+    assert (last.status, last.attempt, last.completed) == ("in_progress", 2, 1)
+
+
+def test_a_store_that_came_back_empty_learns_the_state_with_the_next_report(desk):
+    """Under a new epoch, which tells clients to forget what they knew."""
+    progress = desk.reporter.start_job("j", meta={"ownerId": "ana"})
+    desk.reporter.step()
+    epoch = desk.store.job("j").epoch
+    desk.store.lose_everything()
+    progress.update(total=2, completed=1)
+    desk.pass_time(2)
+    restored = desk.store.job("j")
+    assert restored.progress == 50
+    assert restored.epoch != epoch
+    assert desk.store.meta(job_topic("j")) == {"ownerId": "ana"}
+
+
+def test_the_lease_is_renewed_while_a_silent_task_lives_and_given_up_at_its_end(desk):
+    """A task that computes for an hour without a report is not dead."""
+    desk.reporter.start_job("j")
+    desk.pass_time(60)
+    assert desk.store.overdue() == []
+    desk.reporter.end_job("j", "completed")
+    desk.pass_time(60)
+    assert desk.store.overdue() == []
+
+
+def test_a_dead_reporter_leaves_a_lease_that_runs_out(desk):
+    """From its first second on."""
+    desk.reporter.start_job("j")
+    desk.reporter.step()
+    desk.clock.advance(6)
+    assert [lease.topic.id for lease in desk.store.overdue()] == ["j"]
+
+
+def test_a_cancel_request_reaches_a_task_that_reports(desk):
+    """The answer to a report carries it."""
+    progress = desk.reporter.start_job("j")
+    desk.reporter.step()
+    desk.store.request_cancel("j")
+    progress.advance()
+    desk.pass_time(1.1)
+    with pytest.raises(JobCancelled):
+        progress.advance()
+
+
+def test_a_cancel_request_reaches_a_silent_task_with_its_lease(desk):
+    """So its next report, whenever that is, stops it."""
+    progress = desk.reporter.start_job("j")
+    desk.reporter.step()
+    desk.store.request_cancel("j")
+    desk.pass_time(3)
+    with pytest.raises(JobCancelled):
+        progress.advance()
+
+
+def test_odd_values_are_dropped_and_never_fail_the_job(desk, caplog):
+    """NaN, infinity, objects and lone surrogates are somebody's mistake, not the task's end."""
+    progress = desk.reporter.start_job("j")
+    progress.update(completed=float("nan"), total=float("inf"), details={"o": object(), "n": float("nan")})
+    desk.pass_time(1.1)
+    progress.update(description="\ud800")
+    desk.pass_time(1.1)
+    progress.update(completed=1, total=2, description="fine", details={})
+    desk.pass_time(1.1)
+    assert desk.store.job("j").progress == 50
+    desk.reporter.end_job("j", "failed", "boom \ud800")
+    desk.pass_time(1.1)
+    assert desk.store.job("j").status == "failed"
+
+
+def test_two_threads_of_one_process_report_two_jobs():
+    """The real thread, started by the first report."""
+    store = MemoryLedger()
+    reporter = Reporter(store, interval=0.01)
+
+    def work(job_id: str) -> None:
+        for _ in reporter.start_job(job_id).track(range(1_000)):
+            pass
+        reporter.end_job(job_id, "completed")
+
+    threads = [threading.Thread(target=work, args=(f"j{n}",)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert reporter.flush(5)
+    assert [store.job(f"j{n}").completed for n in range(4)] == [1_000] * 4
+    reporter.close()
+
+
+def test_a_forked_child_reports_with_a_thread_of_its_own():
+    """Prefork: what the parent was busy with stays the parent's."""
+    reporter = Reporter(MemoryLedger(), interval=0.01)
+    reporter.start_job("parents")
+    assert reporter.flush(5)
+    read_end, write_end = os.pipe()
+    child = os.fork()
+    if child == 0:
+        reporter.start_job("childs").advance()
+        reporter.end_job("childs", "completed")
+        done = reporter.flush(5) and reporter.progress("parents") is None
+        os.write(write_end, b"yes" if done else b"no")
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert os.read(read_end, 3) == b"yes"
+    reporter.close()
+
+
+def test_close_delivers_what_waits_for_its_interval():
+    """A stopping process does not sit out the rate cap."""
+    store = MemoryLedger()
+    reporter = Reporter(store, interval=60)
+    progress = reporter.start_job("j")
+    assert reporter.flush(5)
+    progress.advance(5)
+    started = time.monotonic()
+    reporter.close(5)
+    assert store.job("j").completed == 5
+    assert time.monotonic() - started < 5
+
+
+def test_close_says_what_could_not_be_delivered(caplog):
+    """With the job's id, so that somebody can repair it."""
+    store = Store(FakeClock())
+    store.away = True
+    reporter = Reporter(store, interval=0.01)
+    reporter.start_job("j")
+    reporter.end_job("j", "completed")
+    reporter.close(0.05)
+    assert "not delivered before the process stopped: job:j" in caplog.text
+
+
+def _notification(notification_id: str) -> Notification:
+    return Notification(id=notification_id, type="alert", title="t", message="m", severity="info")
+
+
+def _sync(event: str, records: int, sync_id: str = "s1") -> AnalyticsEvent:
+    data = AnalyticsData(platform="instagram", progress=records, records_processed=records)
+    return AnalyticsEvent(sync_id=sync_id, event_type=f"analytics:sync-{event}", data=data)
+
+
+def test_the_inbox_of_a_user_is_a_topic_of_its_own(desk):
+    """Deliveries carry the topic they are for."""
+    Broadcaster(desk.reporter).notification("ana", _notification("n"))
+    desk.reporter.step()
+    assert desk.store.read(user_topic("ana")).sequence == 1
