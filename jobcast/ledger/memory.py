@@ -143,7 +143,8 @@ class MemoryLedger(Ledger):
 
     def request_cancel(self, job_id: str) -> None:
         with self._lock:
-            if record := self._found(job_topic(job_id)):
+            record = self._found(job_topic(job_id))
+            if record and record.sequence:
                 record.cancel = True
 
     def list_job(self, brand_id: str, job_id: str) -> None:
