@@ -55,7 +55,11 @@ class EmbeddedValkey:
         """Start, and return when the server answers; raises EmbeddedServerUnavailable."""
         output = self._open_log()
         self._process = subprocess.Popen(  # noqa: S603
-            command(self.port, self._data_dir), stdout=output, stderr=output, stdin=subprocess.DEVNULL
+            command(self.port, self._data_dir),
+            stdout=output,
+            stderr=output,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C in a terminal reaches the group; the store stops last
         )
         self._wait_until_it_answers(self._process)
         return self

@@ -1,0 +1,22 @@
+"""Compile ``requirements.txt`` (what a platform installs) and ``requirements-dev.txt`` (what else we use)."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+COMPILE = [
+    *(sys.executable, "-m", "uv", "pip", "compile", "pyproject.toml", "--quiet", "--universal"),
+    *("--python-version", "3.11", "--custom-compile-command", "make requirements", "--upgrade"),
+]
+
+
+def main() -> None:
+    production = ["--extra", "web", "--extra", "tasks", "-o", "requirements.txt"]
+    development = ["--extra", "local", "--group", "dev", "-c", "requirements.txt"]
+    subprocess.run([*COMPILE, *production], check=True)
+    subprocess.run([*COMPILE, *development, "-o", "requirements-dev.txt"], check=True)
+
+
+if __name__ == "__main__":
+    main()
