@@ -33,7 +33,7 @@ def find_browser() -> str | None:
 
 def playwrights_own() -> str | None:
     """The browser Playwright has installed, if it has."""
-    code = "from playwright.sync_api import sync_playwright as s\nwith s() as p: print(p.chromium.executable_path)"
+    code = "import playwright.sync_api as a\nwith a.sync_playwright() as p: print(p.chromium.executable_path)"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     path = result.stdout.strip()
     return path if path and Path(path).exists() else None
