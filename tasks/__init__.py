@@ -1,0 +1,1 @@
+"""The work of this deployment: publishing posts, and syncing analytics."""

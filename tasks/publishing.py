@@ -1,0 +1,126 @@
+"""The publishing tasks: ``draft`` stores posts that wait for approval, ``publish`` makes them public."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from celery import shared_task
+
+from jobcast import JobCancelled, JobStatusUpdate, broadcast_job_update
+from jobcast.celery import ProgressTask
+from jobcast.models import JobStatus
+from tasks.calendar import read_calendar
+from tasks.errors import InvalidPost, InvalidTable, PublishingFailed
+from tasks.notices import Notices
+from tasks.posts import NewPost, read_posts
+from tasks.publisher import Publisher
+from tasks.workspace import Workspace, workspace
+
+Posts = Sequence[Mapping[str, Any]]
+
+#: Results are not kept: the ledger has them, and the upload would be stored once more beside each.
+_IGNORE_RESULT = True
+
+
+@shared_task(
+    bind=True,
+    base=ProgressTask,
+    name="tasks.publishing.publish",
+    success_status="published",
+    acks_late=True,
+    reject_on_worker_lost=True,
+    ignore_result=_IGNORE_RESULT,
+    throws=(PublishingFailed, InvalidPost, InvalidTable),
+)
+def publish(
+    self: ProgressTask,
+    *,
+    brand_id: str,
+    user_id: str,
+    posts: Posts | None = None,
+    calendar_csv: str | None = None,
+) -> dict[str, Any]:
+    """Publish posts given as the contract's publish body has them, or a CSV content calendar.
+
+    With neither, the posts that ``draft`` stored for this job's id. Delivered again, it goes on where it was.
+    Raises PublishingFailed, InvalidPost or InvalidTable; returns the job's details.
+    """
+    job_id = self.request.id or ""
+    notices = Notices(job_id, brand_id, user_id)
+    try:
+        place = workspace()
+        place.storage.add_posts(job_id, brand_id, user_id, _read(place, posts, calendar_csv))
+        details = Publisher(place, self.progress).run(job_id)
+    except JobCancelled:
+        raise
+    except Exception as error:
+        notices.failed("Publishing failed", error)
+        raise
+    notices.completed(_published(details))
+    return details
+
+
+@shared_task(
+    name="tasks.publishing.draft",
+    acks_late=True,
+    reject_on_worker_lost=True,
+    ignore_result=_IGNORE_RESULT,
+    throws=(PublishingFailed, InvalidPost, InvalidTable),
+)
+def draft(
+    *,
+    job_id: str,
+    brand_id: str,
+    user_id: str,
+    posts: Posts | None = None,
+    calendar_csv: str | None = None,
+) -> None:
+    """Store a job's posts and ask for approval; the job then waits as ``pending``.
+
+    Raises InvalidPost, InvalidTable or, without any posts, PublishingFailed; the job has failed then.
+    """
+    notices = Notices(job_id, brand_id, user_id)
+    try:
+        waiting = _store_draft(job_id, brand_id, user_id, posts, calendar_csv)
+    except Exception as error:
+        _broadcast(job_id, "failed", str(error) or type(error).__name__)
+        notices.failed("Posts cannot be used", error)
+        raise
+    if waiting:
+        _broadcast(job_id, "pending")
+        notices.approval_needed(f"{_posts(waiting)} waiting for approval")
+
+
+def _store_draft(
+    job_id: str, brand_id: str, user_id: str, posts: Posts | None, calendar_csv: str | None
+) -> int:
+    """How many posts wait now; 0 when the job has gone on since, and this is a late second delivery."""
+    place = workspace()
+    place.storage.add_posts(job_id, brand_id, user_id, _read(place, posts, calendar_csv))
+    deliveries = place.storage.deliveries(job_id)
+    if not deliveries:
+        raise PublishingFailed("there are no posts to publish")
+    if any(delivery.status not in ("draft", "pending") for delivery in deliveries):
+        return 0
+    _broadcast(job_id, "draft")
+    place.storage.move(job_id, ("draft",), "pending")
+    return len({delivery.post_id for delivery in deliveries})
+
+
+def _read(place: Workspace, posts: Posts | None, calendar_csv: str | None) -> Iterator[NewPost]:
+    if calendar_csv is not None:
+        return read_calendar(calendar_csv, place.platforms)
+    return read_posts(posts or (), place.platforms)
+
+
+def _broadcast(job_id: str, status: JobStatus, error: str | None = None) -> None:
+    broadcast_job_update(job_id, JobStatusUpdate(job_id=job_id, status=status, error=error))
+
+
+def _published(details: Mapping[str, Any]) -> str:
+    return f"{_posts(details['posts'])} published to {', '.join(details['platforms'])}"
+
+
+def _posts(count: int) -> str:
+    return f"{count} {'post' if count == 1 else 'posts'}"
