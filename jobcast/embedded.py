@@ -6,6 +6,7 @@ terminated (docs/decisions/embedded-valkey.md).
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import time
@@ -53,14 +54,15 @@ class EmbeddedValkey:
 
     def start(self) -> EmbeddedValkey:
         """Start, and return when the server answers; raises EmbeddedServerUnavailable."""
-        output = self._open_log()
-        self._process = subprocess.Popen(  # noqa: S603
-            command(self.port, self._data_dir),
-            stdout=output,
-            stderr=output,
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,  # Ctrl-C in a terminal reaches the group; the store stops last
-        )
+        with self._open_log() as output:
+            self._process = subprocess.Popen(  # noqa: S603
+                command(self.port, self._data_dir),
+                stdout=output,
+                stderr=output,
+                stdin=subprocess.DEVNULL,
+                # Ctrl-C in a terminal reaches the whole group; the store is to stop last.
+                start_new_session=True,
+            )
         self._wait_until_it_answers(self._process)
         return self
 
@@ -87,11 +89,10 @@ class EmbeddedValkey:
     ) -> None:
         self.stop()
 
-    def _open_log(self) -> IO[bytes] | int:
-        if self._log is None:
-            return subprocess.DEVNULL
-        self._log.parent.mkdir(parents=True, exist_ok=True)
-        return self._log.open("ab")
+    def _open_log(self) -> IO[bytes]:
+        log = self._log or Path(os.devnull)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        return log.open("ab")
 
     def _wait_until_it_answers(self, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + START_TIMEOUT

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from celery import Celery
 
+from jobcast import Settings
+from jobcast.celery import make_celery
 from jobcast.embedded import EmbeddedValkey
 from tests.stack import Stack
 
@@ -31,3 +34,9 @@ def own_stack(tmp_path: Path) -> Iterator[Stack]:
     running = Stack(tmp_path)
     yield running
     running.stop()
+
+
+@pytest.fixture(scope="session")
+def producer() -> Callable[[Stack], Celery]:
+    """A Celery app that enqueues by name for a stack, as the web process does."""
+    return lambda stack: make_celery(Settings(redis_url=stack.valkey.url))

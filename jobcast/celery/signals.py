@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from celery import Celery, current_app, signals
+from celery import Celery, current_app, signals, states
 
 from jobcast.celery.reporting import reporter_of
 from jobcast.celery.task import ProgressTask
@@ -104,12 +104,15 @@ def _revoked(*, sender: Any, request: Any, expired: bool, **_: Any) -> None:
 
 
 @_never_raising
-def _returned(*, task_id: str, task: Any, state: str | None, **_: Any) -> None:
-    """``None`` means that the parent process will know; ``IGNORED`` that the task gave up by itself."""
+def _returned(*, task_id: str, task: Any, state: str | None, retval: Any = None, **_: Any) -> None:
+    """The states no other signal tells of; ``None`` means that the parent process will know."""
     if isinstance(task, ProgressTask):
         reporter = reporter_of(task.app)
-        if state == "IGNORED":
+        if state == states.IGNORED:
             reporter.end_job(task_id, "cancelled")
+        elif state == states.REJECTED:
+            requeued = bool(getattr(retval, "requeue", False))
+            reporter.end_job(task_id, "pending" if requeued else "failed", "rejected by its worker")
         reporter.abandon_job(task_id)
 
 
