@@ -43,9 +43,16 @@ export class Http {
     return response.status === 204 ? null : ((await response.json()) as T);
   }
 
+  /** A file, as a form wants it. */
+  async file(path: string): Promise<Blob> {
+    const response = await this.request(path, {});
+    await throwIfRefused(response);
+    return response.blob();
+  }
+
   private async request(path: string, init: RequestInit): Promise<Response> {
     const headers = new Headers(init.headers);
-    headers.set('Accept', 'application/json');
+    headers.set('Accept', 'application/json, */*;q=0.5');
     if (this.getToken) headers.set('Authorization', `Bearer ${await this.getToken()}`);
     return fetch(this.origin + path, { ...init, headers });
   }

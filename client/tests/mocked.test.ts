@@ -1,15 +1,17 @@
 // How applications test components that use the hooks: with socket.io-client mocked away.
 
 import { act, renderHook } from '@testing-library/react';
-import type { Mock } from 'vitest';
 import { beforeEach, expect, test, vi } from 'vitest';
 
+import type { Handler } from '@/core/channel';
 import { useRealtimeJob } from '@/hooks/useRealtimeJob';
 import { io } from 'socket.io-client';
 
 vi.mock('socket.io-client', () => ({
   io: vi.fn(() => ({ on: vi.fn(), emit: vi.fn(), off: vi.fn(), disconnect: vi.fn() })),
 }));
+
+type Mock = ReturnType<typeof vi.fn<Handler>>;
 
 interface MockSocket {
   on: Mock;
@@ -28,8 +30,10 @@ function socket() {
   const index = vi.mocked(io).mock.calls.findLastIndex(([url]) => String(url).endsWith('/jobs'));
   const mock = vi.mocked(io).mock.results[index]?.value as MockSocket;
   const fire = (event: string, ...args: unknown[]) => {
-    const handler = mock.on.mock.calls.find(([name]) => name === event)?.[1] as Mock;
-    act(() => handler(...args));
+    const handler = mock.on.mock.calls.find(([name]) => name === event)?.[1] as Handler;
+    act(() => {
+      handler(...args);
+    });
   };
   return { mock, fire };
 }

@@ -63,7 +63,7 @@ export class TestServer {
   /** Answer a resume with the state instead of the missed events. */
   forgetHistory = false;
   /** Held before every HTTP answer about a topic. */
-  gate: Promise<void> = Promise.resolve();
+  gate: Promise<unknown> = Promise.resolve();
   private readonly http: HttpServer;
   private readonly ledgers = new Map<string, Ledger>();
   private epochs = 0;
@@ -170,7 +170,7 @@ export class TestServer {
       return;
     }
     void socket.join(id);
-    this.answer(socket, path, id, asked as { since?: number; epoch?: string });
+    this.answer(socket, path, id, asked);
   }
 
   private answer(socket: Socket, path: Path, id: string, asked: { since?: number; epoch?: string }) {
