@@ -51,7 +51,7 @@ class Delivery(Protocol):
     @property
     def topic(self) -> Topic: ...
 
-    def deliver(self, ledger: Ledger) -> Appended: ...
+    def deliver(self, ledger: Ledger) -> Appended | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +59,9 @@ class Event:
     """A delivery that was complete when it was handed in."""
 
     topic: Topic
-    append: Callable[[Ledger], Appended]
+    append: Callable[[Ledger], Appended | None]
 
-    def deliver(self, ledger: Ledger) -> Appended:
+    def deliver(self, ledger: Ledger) -> Appended | None:
         return self.append(ledger)
 
 

@@ -58,6 +58,7 @@ class Jobs:
 
     def approve(self, job_id: str, approver: str) -> JobStatusUpdate:
         """Let a job that waits for approval go on; raise Conflict for any other."""
+        self._current(job_id)
         meta = self._ledger.meta(job_topic(job_id))
         if "requiresApproval" not in meta or "approvedBy" in meta:
             raise Conflict("this job does not wait for approval")

@@ -20,7 +20,7 @@ from jobcast.errors import JobCancelled
 from jobcast.ledger import Appended, Ledger
 from jobcast.models import JobStatus, JobStatusUpdate, now
 from jobcast.reporter import CLOSE_TIMEOUT, Event
-from jobcast.topics import job_topic
+from jobcast.topics import job_topic, valid_id
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +37,7 @@ def connect_signals() -> None:
         (signals.task_retry, _retried),
         (signals.task_revoked, _revoked),
         (signals.task_postrun, _returned),
+        (signals.task_unknown, _unknown),
         (signals.worker_process_shutdown, _stopping),
         (signals.worker_shutdown, _stopping),
     ):
@@ -114,6 +115,17 @@ def _returned(*, task_id: str, task: Any, state: str | None, retval: Any = None,
             requeued = bool(getattr(retval, "requeue", False))
             reporter.end_job(task_id, "pending" if requeued else "failed", "rejected by its worker")
         reporter.abandon_job(task_id)
+
+
+@_never_raising
+def _unknown(*, name: str, id: str, **_: Any) -> None:
+    """The worker has thrown the message away; if its job is one of ours, it would wait for ever."""
+    error = f"no worker knows the task {name}"
+
+    def fail_if_known(ledger: Ledger) -> Appended | None:
+        return end_elsewhere(ledger, id, "failed", error) if ledger.job(id) else None
+
+    reporter_of(_current_app()).post(Event(job_topic(valid_id(id)), fail_if_known))
 
 
 @_never_raising

@@ -10,6 +10,7 @@ import uuid
 
 import pytest
 
+from jobcast.models import JobStatusUpdate
 from tests.stack import ROOT, Stack
 from tests.watcher import Watcher, assert_no_regression
 
@@ -32,8 +33,8 @@ def watcher(quick):
 def run(quick, watcher, producer):
     """Subscribe, then send a task by name; returns its job id."""
 
-    def send(name: str, *args, **options) -> str:
-        job_id = uuid.uuid4().hex
+    def send(name: str, *args, job_id: str = "", **options) -> str:
+        job_id = job_id or uuid.uuid4().hex
         watcher.call("subscribe-job", job_id)
         producer(quick).send_task(f"tests.{name}", args=args, task_id=job_id, **options)
         return job_id
@@ -94,6 +95,14 @@ def test_an_ignored_task_does_not_run_for_ever(run, watcher):
 def test_a_rejected_task_has_failed(run, watcher):
     """Nobody will deliver it again."""
     assert "rejected" in watcher.wait_for_status(run("reject"), "failed")["error"]
+
+
+def test_a_task_no_worker_knows_has_failed(run, watcher, quick):
+    """The worker throws such a message away; its job would wait for ever."""
+    job_id = uuid.uuid4().hex
+    quick.ledger.append_job(JobStatusUpdate(job_id=job_id, status="pending"))
+    run("nobody-has-this", job_id=job_id)
+    assert "nobody-has-this" in watcher.wait_for_status(job_id, "failed")["error"]
 
 
 def test_a_redelivered_task_is_a_new_attempt(run, watcher, tmp_path):

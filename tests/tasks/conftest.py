@@ -1,0 +1,82 @@
+"""A workspace of one's own, and a ledger in memory that hears what tasks report."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from celery import Celery
+
+from jobcast import broadcaster
+from jobcast.broadcaster import Broadcaster
+from jobcast.ledger import MemoryLedger
+from jobcast.reporter import Reporter
+from tasks import analytics_sync, publishing
+from tasks.settings import WorkSettings
+from tasks.workspace import Workspace
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> WorkSettings:
+    """An SQLite file and a media root in a new folder, and no latency."""
+    return WorkSettings(
+        database_url=f"sqlite:///{tmp_path}/var/jobcast.db",
+        jobcast_media_root=tmp_path / "media",
+        jobcast_media_source=tmp_path / "source",
+        jobcast_local_delay_ms=0,
+    )
+
+
+@pytest.fixture
+def source(settings: WorkSettings) -> Path:
+    """The media folder, with two pictures of which one is in there twice."""
+    folder = settings.jobcast_media_source
+    (folder / "inner").mkdir(parents=True)
+    (folder / "a.png").write_bytes(b"picture a")
+    (folder / "inner" / "b.jpg").write_bytes(b"picture b")
+    (folder / "inner" / "copy-of-a.PNG").write_bytes(b"picture a")
+    return folder
+
+
+@pytest.fixture
+def place(settings: WorkSettings, source: Path) -> Iterator[Workspace]:
+    """A workspace over these settings."""
+    made = Workspace.from_settings(settings)
+    yield made
+    made.storage.close()
+
+
+@pytest.fixture
+def ledger(place: Workspace, monkeypatch: pytest.MonkeyPatch) -> Iterator[MemoryLedger]:
+    """What this process's tasks report into, while they use this workspace."""
+    app = Celery("tests", broker="memory://", backend="cache+memory://")
+    app.set_current()
+    app.set_default()
+    memory = MemoryLedger(history=1_000)
+    reporter = Reporter(memory, interval=0.0)
+    broadcaster.use(Broadcaster(reporter))
+    for module in (publishing, analytics_sync):
+        monkeypatch.setattr(module, "workspace", lambda: place)
+    yield memory
+    reporter.close()
+    broadcaster.use(None)
+
+
+@pytest.fixture
+def flush() -> Callable[[], None]:
+    """Wait until the ledger has all that was reported."""
+
+    def wait() -> None:
+        assert broadcaster.default_broadcaster().reporter.flush()
+
+    return wait
+
+
+def csv_text(*rows: Sequence[object]) -> str:
+    """The rows as a CSV file."""
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows(rows)
+    return text.getvalue()
