@@ -1,0 +1,1 @@
+"""The browser client, checked from the Python side."""
