@@ -12,10 +12,10 @@ setup: ## prepare .venv and the built client; does nothing when nothing changed
 	@$(PYTHON) scripts/setup.py
 
 run: setup ## start everything and say where to look; Ctrl-C stops it
-	@$(VENV) scripts/run.py
+	@$(VENV) -m scripts.run
 
 test: setup ## run the whole test suite; installs a browser if there is none
-	@$(VENV) scripts/find_browser.py
+	@$(VENV) -m scripts.find_browser
 	@$(VENV) -m pytest
 
 check: setup ## lint, types, import rules, client checks
@@ -23,14 +23,14 @@ check: setup ## lint, types, import rules, client checks
 	@$(VENV) -m ruff format --check .
 	@$(VENV) -m mypy
 	@.venv/bin/lint-imports
-	@$(VENV) scripts/check_tree.py
-	@$(VENV) scripts/node.py npm --prefix client run check
+	@$(VENV) -m scripts.check_tree
+	@$(VENV) -m scripts.node npm --prefix client run check
 
 types: setup ## generate client/hooks/types.ts from the Python models
-	@$(VENV) scripts/node.py npm --prefix client run types
+	@$(VENV) -m scripts.node npm --prefix client run types
 
 requirements: setup ## compile requirements*.txt from pyproject.toml
-	@$(VENV) scripts/compile_requirements.py
+	@$(VENV) -m scripts.compile_requirements
 
 clean: ## remove what setup made
 	rm -rf .venv client/node_modules client/dist var
