@@ -195,10 +195,11 @@ def write_calendar(path: Path) -> None:
 
 # --- The metrics export, in the columns of Meta Business Suite's content export for Instagram.
 
-METRICS_COLUMNS: Final = (
+METRICS_HEADER: Final = (
     "Post ID,Account ID,Account username,Account name,Description,Duration (sec),Publish time,Permalink,"
     "Post type,Data comment,Date,Views,Reach,Likes,Shares,Follows,Comments,Saves"
-).split(",")  # noqa: SIM905  # as the file has it
+)
+METRICS_COLUMNS: Final = METRICS_HEADER.split(",")
 ACCOUNT: Final = ("17841400000000001", "nordlicht", "Nordlicht Coffee")
 METRICS_POSTS: Final = 360
 METRICS_DAYS: Final = 90

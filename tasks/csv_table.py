@@ -99,6 +99,6 @@ def _records(text: str, what: str) -> Iterator[tuple[int, list[str]]]:
 
 def is_storable(value: str) -> bool:
     """PostgreSQL takes no NUL in a text, and nothing takes half a surrogate pair."""
-    if value.isascii():
-        return "\0" not in value
-    return "\0" not in value and not any("\ud800" <= character <= "\udfff" for character in value)
+    if "\0" in value:
+        return False
+    return value.isascii() or not any("\ud800" <= character <= "\udfff" for character in value)

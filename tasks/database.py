@@ -42,6 +42,17 @@ def parse_url(value: str) -> URL:
     return url.set(drivername=driver)
 
 
+def make_folder(url: URL) -> None:
+    """Make the folder of an SQLite file; raise InvalidSetting when that is not allowed."""
+    if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
+        return
+    folder = Path(url.database).parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidSetting("DATABASE_URL", f"cannot make {folder}: {error.strerror}") from error
+
+
 class Database:
     """Engines are made lazily and never cross a fork: a connection cannot be shared by two processes."""
 
@@ -80,8 +91,7 @@ def _lock_schema(connection: Connection) -> None:
 
 
 def _sqlite(url: URL) -> Engine:
-    if url.database and url.database != ":memory:":
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    make_folder(url)
     engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT})
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)

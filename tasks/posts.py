@@ -44,8 +44,7 @@ def _checked(number: int, given: Mapping[str, Any], platforms: Collection[str]) 
     except ValidationError as error:
         raise InvalidPost(number, _first_fault(error)) from error
     _check_platforms(number, post.platforms, platforms)
-    if not post.content.strip() or not _texts_are_storable(post):
-        raise InvalidPost(number, "content: empty, or has a character that cannot be stored")
+    _check_texts(number, post)
     # A platform named twice would be one delivery all the same.
     return NewPost(post.content, tuple(post.media), tuple(dict.fromkeys(post.platforms)))
 
@@ -61,8 +60,12 @@ def unknown_platform(name: str, known: Collection[str]) -> str:
     return f"no platform is called {name!r}; there are {', '.join(sorted(known))}"
 
 
-def _texts_are_storable(post: Post) -> bool:
-    return all(is_storable(text) for text in (post.content, *post.media))
+def _check_texts(number: int, post: Post) -> None:
+    if not post.content.strip():
+        raise InvalidPost(number, "content: is empty")
+    for name, texts in (("content", [post.content]), ("media", post.media)):
+        if not all(is_storable(text) for text in texts):
+            raise InvalidPost(number, f"{name}: has a character that cannot be stored")
 
 
 def _first_fault(error: ValidationError) -> str:

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 from celery import Celery
 
-from jobcast import broadcaster
+from jobcast import AnalyticsEvent, Notification, broadcaster
 from jobcast.broadcaster import Broadcaster
-from jobcast.ledger import MemoryLedger
+from jobcast.ledger import Ledger, MemoryLedger
 from jobcast.reporter import Reporter
+from jobcast.topics import brand_topic, user_topic
 from tasks import analytics_sync, publishing
 from tasks.settings import WorkSettings
 from tasks.workspace import Workspace
@@ -54,7 +55,6 @@ def ledger(place: Workspace, monkeypatch: pytest.MonkeyPatch) -> Iterator[Memory
     """What this process's tasks report into, while they use this workspace."""
     app = Celery("tests", broker="memory://", backend="cache+memory://")
     app.set_current()
-    app.set_default()
     memory = MemoryLedger(history=1_000)
     reporter = Reporter(memory, interval=0.0)
     broadcaster.use(Broadcaster(reporter))
@@ -73,6 +73,18 @@ def flush() -> Callable[[], None]:
         assert broadcaster.default_broadcaster().reporter.flush()
 
     return wait
+
+
+def notifications_of(ledger: Ledger, user_id: str) -> list[Notification]:
+    """What this user was told, oldest first."""
+    events = ledger.history(user_topic(user_id)).events
+    return [Notification.model_validate_json(event.payload) for event in events]
+
+
+def analytics_of(ledger: Ledger, brand_id: str) -> list[AnalyticsEvent]:
+    """What this brand's followers were told, oldest first."""
+    events = ledger.history(brand_topic(brand_id)).events
+    return [AnalyticsEvent.model_validate_json(event.payload) for event in events]
 
 
 def csv_text(*rows: Sequence[object]) -> str:

@@ -6,7 +6,7 @@ import pytest
 
 from tasks.errors import InvalidPost, InvalidTable, PublishingFailed
 from tasks.publishing import draft, publish
-from tests.tasks.conftest import csv_text
+from tests.tasks.conftest import csv_text, notifications_of
 
 OWNER = {"brand_id": "acme", "user_id": "ana"}
 POSTS = [{"content": "one", "media": ["a.png"], "platforms": ["local", "instagram"]}, {"content": "=two"}]
@@ -29,7 +29,7 @@ def inbox(ledger, flush):
 
     def read():
         flush()
-        return ledger.notifications("ana").notifications
+        return notifications_of(ledger, "ana")
 
     return read
 
@@ -147,4 +147,4 @@ def test_ids_of_any_allowed_length_can_be_notified(ledger, flush):
     """A job's id may be as long as a notification's own."""
     publish.apply(task_id="j" * 128, kwargs=OWNER | {"posts": POSTS})
     flush()
-    assert len(ledger.notifications("ana").notifications) == 1
+    assert len(notifications_of(ledger, "ana")) == 1

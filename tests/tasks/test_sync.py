@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tasks.analytics_sync import BATCH, sync
-from tests.tasks.conftest import csv_text
+from tests.tasks.conftest import analytics_of, csv_text, notifications_of
 from tests.tasks.test_storage import metrics
 
 HEADER = ("Post ID", "Description", "Date", "Views")
@@ -19,16 +19,18 @@ def events(ledger, flush):
 
     def read():
         flush()
-        return ledger.analytics("acme").events
+        return analytics_of(ledger, "acme")
 
     return read
 
 
 @pytest.fixture
 def inbox(ledger, flush):
+    """What ana was told, oldest first."""
+
     def read():
         flush()
-        return ledger.notifications("ana").notifications
+        return notifications_of(ledger, "ana")
 
     return read
 
