@@ -1,6 +1,6 @@
 # One way to do a thing. `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check types requirements clean
+.PHONY: help setup run test check types pictures requirements clean
 
 PYTHON ?= python3
 VENV := .venv/bin/python
@@ -28,6 +28,9 @@ check: setup ## lint, types, import rules, client checks
 
 types: setup ## generate client/hooks/types.ts from the Python models
 	@$(VENV) -m scripts.node npm --prefix client run types
+
+pictures: setup ## take the README's pictures anew
+	@JOBCAST_PICTURES=docs/images $(VENV) -m pytest tests/system/test_browser.py
 
 requirements: setup ## compile requirements*.txt from pyproject.toml
 	@$(VENV) -m scripts.compile_requirements
