@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import io
 import re
 
 import pytest
 
 from tasks.media import MediaSource
-from tasks.platforms import LocalPlatform, OutgoingPost, PermanentPlatformError, TemporaryPlatformError
+from tasks.platforms import LocalPlatform, Media, OutgoingPost, PermanentPlatformError, TemporaryPlatformError
 from tasks.platforms.registry import LOCAL_NAMES
 
 POST = OutgoingPost("job-1/0/local", "Hello")
@@ -54,6 +56,18 @@ def test_a_refused_file_leaves_nothing_behind(platform, settings, media):
     with pytest.raises(PermanentPlatformError):
         platform.publish(POST, [media.media("../x")])
     assert not settings.jobcast_media_root.exists() or files_in(settings.jobcast_media_root) == []
+
+
+def test_a_file_that_cannot_be_read_to_its_end_leaves_nothing_behind(platform, settings):
+    """No half file, and the delivery may be tried again."""
+
+    class Torn(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            raise OSError(errno.EIO, "Input/output error")
+
+    with pytest.raises(TemporaryPlatformError, match="Input/output error"):
+        platform.publish(POST, [Media("a.png", Torn)])
+    assert files_in(settings.jobcast_media_root) == []
 
 
 def test_a_media_root_that_cannot_be_written_is_a_temporary_fault(platform, settings, media):
