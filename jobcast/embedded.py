@@ -97,7 +97,7 @@ class EmbeddedValkey:
     def _wait_until_it_answers(self, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + START_TIMEOUT
         with redis.Redis(port=self.port, socket_connect_timeout=1, socket_timeout=1) as client:
-            while not _answers(client):
+            while not _answers(client, process.pid):
                 if process.poll() is not None or time.monotonic() > deadline:
                     self.stop()
                     raise EmbeddedServerUnavailable(f"the embedded Valkey did not start on port {self.port}")
@@ -125,8 +125,9 @@ def free_port() -> int:
         return port
 
 
-def _answers(client: redis.Redis) -> bool:
+def _answers(client: redis.Redis, pid: int) -> bool:
+    """Whether this very server answers; on a taken port it would be somebody else's."""
     try:
-        return bool(client.ping())
+        return bool(client.info("server")["process_id"] == pid)
     except redis.exceptions.RedisError:
         return False

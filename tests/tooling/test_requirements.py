@@ -1,0 +1,47 @@
+"""What a platform installs is what pyproject.toml asks for."""
+
+from __future__ import annotations
+
+import tomllib
+
+import pytest
+from packaging.requirements import Requirement
+
+from scripts.check_tree import problems
+from tests.stack import ROOT
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+EXTRAS = PROJECT["project"]["optional-dependencies"]
+
+
+def pinned(name: str) -> dict[str, str]:
+    """Package → version of a compiled file."""
+    lines = (ROOT / name).read_text().splitlines()
+    pins = [Requirement(line) for line in lines if line and line[0] not in "# -"]
+    return {pin.name.lower(): next(iter(pin.specifier)).version for pin in pins}
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        ("requirements.txt", PROJECT["project"]["dependencies"] + EXTRAS["web"] + EXTRAS["tasks"]),
+        ("requirements-dev.txt", EXTRAS["local"] + PROJECT["dependency-groups"]["dev"]),
+    ],
+)
+def test_every_direct_dependency_is_pinned_inside_its_range(name, wanted):
+    """make requirements was run after pyproject.toml was changed."""
+    pins = pinned(name)
+    for text in wanted:
+        requirement = Requirement(text)
+        assert requirement.specifier.contains(pins[requirement.name.lower()]), text
+
+
+def test_the_two_files_agree():
+    """A package in both has one version."""
+    one, two = pinned("requirements.txt"), pinned("requirements-dev.txt")
+    assert {name: one[name] for name in one.keys() & two} == {name: two[name] for name in one.keys() & two}
+
+
+def test_no_tracked_file_names_a_registry_or_a_path_of_one_machine():
+    """The project speaks of itself alone."""
+    assert problems() == []

