@@ -99,6 +99,7 @@ def test_everything_stops_and_nothing_is_left(sign):
         process.send_signal(sign)
     assert process.wait(20) == 0
     reader.join()
+    process.stdout.close()
     assert len(family) >= 5
     assert any("Warm shutdown" in line for line in seen)
     wait_for(lambda: not [pid for pid in family if _exists(pid)], 5, "no process left")
