@@ -1,4 +1,7 @@
-/** A refusal by the server, over the socket or over HTTP; `code` is one of the wire contract's. */
+/**
+ * A refusal by the server, over the socket or over HTTP. `code` is one of the wire contract's,
+ * `unreachable`, or `http-` and a status that came without one.
+ */
 export class JobcastError extends Error {
   override readonly name = 'JobcastError';
 

@@ -54,7 +54,19 @@ export class Http {
     const headers = new Headers(init.headers);
     headers.set('Accept', 'application/json, */*;q=0.5');
     if (this.getToken) headers.set('Authorization', `Bearer ${await this.getToken()}`);
-    return fetch(this.origin + path, { ...init, headers });
+    return reach(this.origin + path, { ...init, headers });
+  }
+}
+
+/** Raised as a refusal too, in words of our own: each browser has others for it. */
+export const UNREACHABLE = 'unreachable';
+
+async function reach(url: string, init: RequestInit): Promise<Response> {
+  try {
+    return await fetch(url, init);
+  } catch (reason) {
+    if (!(reason instanceof TypeError)) throw reason;
+    throw new JobcastError(UNREACHABLE, 'the server cannot be reached');
   }
 }
 

@@ -42,7 +42,7 @@ function Facts({ job }: { job: JobStatusUpdate }) {
   const facts = [
     job.progress !== undefined && `${Math.round(job.progress)} %`,
     tally(job.completed, job.total),
-    job.currentPlatform,
+    running && job.currentPlatform,
     running && job.etaSeconds !== undefined && timeLeft(job.etaSeconds),
     job.attempt !== undefined && job.attempt > 1 && `attempt ${job.attempt}`,
   ].filter((fact) => typeof fact === 'string');

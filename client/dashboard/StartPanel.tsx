@@ -35,15 +35,6 @@ export function StartPanel({ api, onStarted, onError }: StartPanelProps) {
       >
         Publish the example calendar
       </button>
-      <label>
-        <input
-          type="checkbox"
-          data-testid="requires-approval"
-          checked={requiresApproval}
-          onChange={(event) => { setRequiresApproval(event.target.checked); }}
-        />
-        requires approval
-      </label>
       <button
         type="button"
         className="secondary"
@@ -53,6 +44,15 @@ export function StartPanel({ api, onStarted, onError }: StartPanelProps) {
       >
         Sync the example metrics
       </button>
+      <label>
+        <input
+          type="checkbox"
+          data-testid="requires-approval"
+          checked={requiresApproval}
+          onChange={(event) => { setRequiresApproval(event.target.checked); }}
+        />
+        publishing requires approval
+      </label>
     </section>
   );
 }

@@ -1,5 +1,7 @@
 import { useCallback, useEffect, useState } from 'react';
 
+import { JobcastError } from '../core/errors';
+import { UNREACHABLE } from '../core/http';
 import type { JobStatusUpdate } from '../hooks/types';
 import type { Api } from './api';
 
@@ -23,13 +25,21 @@ export function useJobs(api: Api, occasion: string, onError: (reason: unknown) =
     const show = (listed: readonly JobStatusUpdate[]) => {
       if (current) setJobs((known) => merge(added(known, listed), listed));
     };
-    api.jobs().then(show, onError);
+    const complain = (reason: unknown) => {
+      if (current && !isOutage(reason)) onError(reason);
+    };
+    api.jobs().then(show, complain);
     return () => {
       current = false;
     };
   }, [api, occasion, onError]);
 
   return { jobs, add };
+}
+
+/** The badge says it already, and the list is read again when the server is back. */
+function isOutage(reason: unknown): boolean {
+  return reason instanceof JobcastError && reason.code === UNREACHABLE;
 }
 
 function merge(first: readonly JobStatusUpdate[], rest: readonly JobStatusUpdate[]) {

@@ -322,6 +322,15 @@ describe('polling', () => {
     expect(page.job('j1').error).toBeNull();
   });
 
+  test('says in its own words that nobody can be reached', async () => {
+    const page = connect();
+    const path = '/api/jobs/j1';
+    await server.stop();
+    const code = 'unreachable';
+    await expect(page.client.http.read(path)).rejects.toMatchObject({ code });
+    server = await TestServer.start();
+  });
+
   test('does not happen when its interval is 0', async () => {
     server.refuseSockets = true;
     const page = connect();
@@ -397,6 +406,24 @@ describe('an inbox', () => {
     open(undefined);
     await eventually(() => expect(unreadCount(page.inbox('ana').state)).toBe(3));
     expect(page.ids('ana')).toEqual(['n1', 'n2', 'stock']);
+  });
+
+  test('is not set back by a page of an epoch that has ended meanwhile', async () => {
+    const { promise, resolve: open } = Promise.withResolvers<undefined>();
+    server.gate = promise;
+    server.notify('ana', 'n1');
+    const page = connect();
+    page.followUser('ana');
+    await eventually(() => expect(polls('/api/notifications/ana')).toHaveLength(1));
+    server.routes['/api/notifications/ana?limit=50'] = [503, { code: 'unavailable' }];
+    server.lose('/notifications', 'ana');
+    server.notify('ana', 'other');
+    await eventually(() => expect(page.ids('ana')).toEqual(['other']));
+    await eventually(() => expect(polls('/api/notifications/ana')).toHaveLength(2));
+    const after = page.client.http.read('/api/notifications/ana?limit=50');
+    open(undefined);
+    await expect(after).rejects.toMatchObject({ code: 'unavailable' });
+    expect(page.ids('ana')).toEqual(['other']);
   });
 
   test('does not mix with the inbox of another user on the same page', async () => {
