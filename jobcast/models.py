@@ -255,3 +255,38 @@ class SyncAccepted(WireModel):
 
     job_id: str
     sync_id: str
+
+
+class SyncRequest(WireModel):
+    """The JSON body of ``POST /api/analytics/{brandId}/sync``; ``export`` is CSV text."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    platform: Id
+    user_id: Id
+    export: str
+
+
+class ReadRequest(WireModel):
+    """The body of ``POST /api/notifications/{userId}/read``: some ids, or all."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    ids: Annotated[list[Id], Field(max_length=1_000)] | None = None
+    all: Literal[True] | None = None
+
+
+class UnreadCount(WireModel):
+    """How many notifications stay unread."""
+
+    unread_count: Count
+
+
+class Problem(WireModel):
+    """An error of the HTTP routes (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    code: ErrorCode
+    detail: str

@@ -7,6 +7,7 @@ from typing import Any
 
 from flask import Flask, Response, request
 from flask_socketio import SocketIO
+from prometheus_client import CollectorRegistry
 
 from jobcast import Settings
 from jobcast.broadcaster import ledger_from
@@ -19,6 +20,7 @@ from web.fanout.fanout import Fanout
 from web.fanout.manager import FanoutManager
 from web.fanout.subscriptions import Subscriptions
 from web.jobs import Jobs
+from web.metrics import FanoutCollector, make_registry
 from web.namespaces import (
     AnalyticsNamespace,
     DefaultNamespace,
@@ -66,7 +68,10 @@ def create_app(settings: Settings) -> Web:
     manager = FanoutManager(settings.redis_url, settings.socketio_channel, fanout)
     socketio = _socketio(app, manager, settings, is_allowed)
     _add_namespaces(socketio, services, Subscriber(socketio.server, subscriptions, ledger))
-    _add_routes(app, services, manager)
+    registry = make_registry(
+        FanoutCollector(fanout, subscriptions, manager.listener, lambda: len(socketio.server.eio.sockets))
+    )
+    _add_routes(app, services, manager, registry)
     _add_headers(app, is_allowed)
     return Web(app, socketio, manager, fanout, subscriptions, ledger, settings)
 
@@ -106,11 +111,11 @@ def _add_namespaces(socketio: SocketIO, services: Services, subscriber: Subscrib
         socketio.on_namespace(namespace)
 
 
-def _add_routes(app: Flask, services: Services, manager: FanoutManager) -> None:
+def _add_routes(app: Flask, services: Services, manager: FanoutManager, registry: CollectorRegistry) -> None:
     app.register_blueprint(jobs_blueprint(services))
     app.register_blueprint(notifications_blueprint(services))
     app.register_blueprint(analytics_blueprint(services))
-    app.register_blueprint(system_blueprint(services, lambda: manager.listener.listening))
+    app.register_blueprint(system_blueprint(services, lambda: manager.listener.listening, registry))
     app.register_blueprint(dashboard_blueprint())
 
 

@@ -42,7 +42,7 @@ class Listener:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.listening = False
-        self.reconnects = 0
+        self.listens = 0
         self._url = url
         self._channel = channel
         self._on_listening = on_listening
@@ -92,7 +92,7 @@ class Listener:
 
     def _note(self, message: dict[str, Any]) -> None:
         if message["type"] == "subscribe":
-            self.reconnects += 1
+            self.listens += 1
             self.listening = True
             logger.info("listening on %s", self._channel)
             self._on_listening()

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from flask import Blueprint, Response, request
 
-from jobcast.errors import InvalidPayload
-from jobcast.models import AnalyticsEvent, AnalyticsPage, SyncAccepted
+from jobcast.models import AnalyticsEvent, AnalyticsPage, SyncAccepted, SyncRequest
 from jobcast.topics import brand_topic, valid_id
-from web.routes.common import grant, json_of, uploaded_text
+from web.routes.common import body_as, grant, json_of, uploaded_text
 from web.services import Services
 
 
@@ -46,11 +43,7 @@ def analytics_blueprint(services: Services) -> Blueprint:
 def _sync_request() -> tuple[str, str, str]:
     """Platform, user and CSV export, as a multipart form or as JSON with the export as text."""
     if request.mimetype == "multipart/form-data":
-        values: Any = request.form
-        export = uploaded_text("export")
-    else:
-        values = request.get_json(silent=True)
-        if not isinstance(values, dict) or not isinstance(values.get("export"), str):
-            raise InvalidPayload("expected platform, userId and export, a metrics export as CSV text")
-        export = values["export"]
-    return valid_id(values.get("platform")), valid_id(values.get("userId")), export
+        platform, user_id = (valid_id(request.form.get(name)) for name in ("platform", "userId"))
+        return platform, user_id, uploaded_text("export")
+    body = body_as(SyncRequest)
+    return body.platform, body.user_id, body.export

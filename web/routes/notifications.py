@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response
 
-from jobcast.models import Notification, NotificationsPage
+from jobcast.errors import InvalidPayload
+from jobcast.models import Notification, NotificationsPage, ReadRequest, UnreadCount
 from jobcast.topics import user_topic
-from web.namespaces import parse_ids
-from web.routes.common import grant, json_of, number_argument
+from web.routes.common import body_as, grant, json_of, number_argument
 from web.routes.jobs import LARGEST_SEQUENCE
 from web.services import Services
 
@@ -40,8 +40,11 @@ def notifications_blueprint(services: Services) -> Blueprint:
     @routes.post("/<user_id>/read")
     def mark_read(user_id: str) -> Response:
         grant(services, user_topic(user_id))
-        ids = parse_ids(request.get_json(silent=True))
-        return jsonify(unreadCount=services.ledger.mark_read(user_id, ids))
+        body = body_as(ReadRequest)
+        if body.ids is None and not body.all:
+            raise InvalidPayload("expected ids, or all")
+        left = services.ledger.mark_read(user_id, None if body.all else body.ids)
+        return json_of(UnreadCount(unread_count=left))
 
     @routes.delete("/<user_id>")
     def clear(user_id: str) -> Response:

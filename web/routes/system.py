@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from flask import Blueprint, Response, jsonify
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from jobcast.errors import LedgerUnavailable
 from jobcast.models import ServerConfig
+from web.description import asyncapi, openapi
 from web.namespaces import hello
 from web.problems import problem
 from web.routes.common import json_of
 from web.services import Services
 
 
-def system_blueprint(services: Services, is_listening: Callable[[], bool]) -> Blueprint:
+def system_blueprint(
+    services: Services, is_listening: Callable[[], bool], registry: CollectorRegistry
+) -> Blueprint:
     """Routes that concern the process, not its data."""
     routes = Blueprint("system", __name__)
 
@@ -37,5 +41,17 @@ def system_blueprint(services: Services, is_listening: Callable[[], bool]) -> Bl
         known = hello(services.settings).model_dump()
         interval = services.settings.jobcast_polling_interval_ms
         return json_of(ServerConfig(**known, polling_interval=interval))
+
+    @routes.get("/metrics")
+    def metrics() -> Response:
+        return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+
+    @routes.get("/openapi.json")
+    def openapi_document() -> Response:
+        return jsonify(openapi())
+
+    @routes.get("/asyncapi.json")
+    def asyncapi_document() -> Response:
+        return jsonify(asyncapi())
 
     return routes
