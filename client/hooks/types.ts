@@ -21,7 +21,11 @@ export type WirePayload =
   | JobHistory
   | Post
   | PublishRequest
-  | SyncAccepted;
+  | SyncAccepted
+  | SyncRequest
+  | ReadRequest
+  | UnreadCount
+  | Problem;
 export type JobStatus =
   | 'draft'
   | 'pending'
@@ -253,4 +257,38 @@ export interface PublishRequest {
 export interface SyncAccepted {
   jobId: string;
   syncId: string;
+}
+/**
+ * The JSON body of ``POST /api/analytics/{brandId}/sync``; ``export`` is CSV text.
+ */
+export interface SyncRequest {
+  platform: string;
+  userId: string;
+  export: string;
+}
+/**
+ * The body of ``POST /api/notifications/{userId}/read``: some ids, or all.
+ */
+export interface ReadRequest {
+  /**
+   * @maxItems 1000
+   */
+  ids?: string[];
+  all?: true;
+}
+/**
+ * How many notifications stay unread.
+ */
+export interface UnreadCount {
+  unreadCount: number;
+}
+/**
+ * An error of the HTTP routes (RFC 9457).
+ */
+export interface Problem {
+  type: string;
+  title: string;
+  status: number;
+  code: ErrorCode;
+  detail: string;
 }
