@@ -3,6 +3,7 @@ import { Connection } from './connection';
 import type { GetToken } from './http';
 import { Http } from './http';
 import { JOB } from './jobs';
+import type { Inbox } from './notifications';
 import { clear, inboxPath, markRead, USER } from './notifications';
 import { Topics } from './topics';
 import type { Undo } from './undo';
@@ -37,19 +38,20 @@ export class JobcastClient {
     return this.connection.hold();
   }
 
-  /** At once here, then on the server; what fails there is taken back and reported as `error`. */
+  /**
+   * At once here, then on the server; what fails there is taken back and reported as `error`.
+   * Does nothing for an inbox that nobody follows.
+   */
   async markAsRead(userId: string, notificationId: string): Promise<void> {
     const ids = [notificationId];
-    this.notifications.find(userId)?.update((inbox) => markRead(inbox, ids));
-    await this.act(userId, 'mark-read', { userId, ids }, () =>
+    await this.change(userId, (inbox) => markRead(inbox, ids), 'mark-read', { userId, ids }, () =>
       this.http.send('POST', `${inboxPath(userId)}/read`, { ids }),
     );
   }
 
   /** Empties the inbox, at once here, then on the server. */
   async clearNotifications(userId: string): Promise<void> {
-    this.notifications.find(userId)?.update(clear);
-    await this.act(userId, 'clear-notifications', { userId }, () =>
+    await this.change(userId, clear, 'clear-notifications', { userId }, () =>
       this.http.send('DELETE', inboxPath(userId)),
     );
   }
@@ -59,17 +61,17 @@ export class JobcastClient {
     this.analytics.find(brandId)?.update(clearEvents);
   }
 
-  private async act(
+  /** Over the socket, or over HTTP while there is none or nobody answers on it. */
+  private async change(
     userId: string,
+    change: (inbox: Inbox) => Inbox,
     event: string,
     payload: object,
     overHttp: () => Promise<unknown>,
   ): Promise<void> {
     const topic = this.notifications.find(userId);
-    try {
-      if (!(await topic?.pushing?.request(event, payload))) await overHttp();
-    } catch (reason) {
-      topic?.fail(reason);
-    }
+    await topic?.change(change, async () => {
+      if (!(await topic.pushing?.request(event, payload))) await overHttp();
+    });
   }
 }

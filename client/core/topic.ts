@@ -54,6 +54,10 @@ export class Topic<State, Page extends Sequenced, Event extends Incoming> {
   /** The subscription that the server has not answered yet, and what it asked for. */
   private awaiting: { readonly resume: Resume | undefined } | undefined;
   private resyncedFrom: string | undefined;
+  /** Changes made ahead of the server: how many so far, and how many it has not answered yet. */
+  private changes = 0;
+  private pending = 0;
+  private stale = false;
 
   constructor(
     readonly kind: Kind<State, Page, Event>,
@@ -93,15 +97,39 @@ export class Topic<State, Page extends Sequenced, Event extends Incoming> {
     return this.snapshot.connected ? this.lease?.channel : undefined;
   }
 
-  /** Changes the state ahead of the server, which confirms or corrects it. */
+  /** Changes the state of this page alone. */
   update(change: (state: State) => State): void {
     this.publish({ state: change(this.snapshot.state) });
   }
 
-  /** Reports what an action of the user met, and reads the true state again. */
-  fail(reason: unknown): void {
-    this.publish({ error: toError(reason) });
-    this.refresh();
+  /** Changes the state ahead of the server; what the server refuses is reported and taken back. */
+  async change(change: (state: State) => State, send: () => Promise<unknown>): Promise<void> {
+    this.beginChange();
+    this.update(change);
+    try {
+      await send();
+    } catch (reason) {
+      this.publish({ error: toError(reason) });
+      this.stale = true;
+    }
+    this.endChange();
+  }
+
+  private beginChange(): void {
+    this.changes += 1;
+    this.pending += 1;
+  }
+
+  private endChange(): void {
+    this.pending -= 1;
+    if (this.stale) this.reread();
+  }
+
+  /** A page that was under way during a change may be from before it, and is read again. */
+  private reread(): void {
+    this.stale = this.pending > 0;
+    delete this.memo.etag;
+    if (!this.stale && !this.closing.signal.aborted) this.refresh();
   }
 
   private open(): Undo {
@@ -243,11 +271,14 @@ export class Topic<State, Page extends Sequenced, Event extends Incoming> {
 
   private async read(signal: AbortSignal, memo?: Memo): Promise<void> {
     const asked = this.ordering.epoch;
+    const { changes, pending } = this;
     const path = this.kind.path(this.id, this.limit());
     const page = await this.services.http.read<Page>(path, { signal, ...(memo && { memo }) });
     if (signal.aborted) return;
     if (!this.snapshot.connected) this.publish({ error: null });
-    if (page) this.onPage(page, asked);
+    if (!page) return;
+    if (pending > 0 || changes !== this.changes) this.reread();
+    else this.onPage(page, asked);
   }
 
   private onPage(page: Page, asked: string | undefined): void {

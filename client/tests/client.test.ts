@@ -239,7 +239,7 @@ describe('a refused subscription', () => {
   test('is an error of its topic alone', async () => {
     const page = connect();
     page.followJob('fine');
-    await eventually(() => expect(page.job('fine').connected).toBe(true));
+    await eventually(() => expect(server.subscriptions).toHaveLength(1));
     server.refusal = { code: 'forbidden', message: 'not yours' };
     page.followJob('secret');
     await eventually(() => {
@@ -365,7 +365,7 @@ describe('an inbox', () => {
   test('asks for an event that got lost, and shows all in order', async () => {
     const page = connect();
     page.followUser('ana');
-    await eventually(() => expect(server.subscriptions).toHaveLength(1));
+    await eventually(() => expect(polls('/api/notifications/ana')).toHaveLength(1));
     server.notify('ana', 'n1');
     await eventually(() => expect(page.ids('ana')).toEqual(['n1']));
     server.notify('ana', 'n2', true);
@@ -374,6 +374,19 @@ describe('an inbox', () => {
     expect(server.subscriptions.slice(1)).toEqual([
       ['subscribe-user', { userId: 'ana', since: 1, epoch: 'epoch-1' }],
     ]);
+  });
+
+  test('asks for everything when asking for what is missing was no help', async () => {
+    server.breakPromise = true;
+    const page = connect();
+    page.followUser('ana');
+    await eventually(() => expect(polls('/api/notifications/ana')).toHaveLength(1));
+    server.notify('ana', 'n1', true);
+    server.notify('ana', 'n2');
+    await eventually(() => expect(server.subscriptions).toHaveLength(2));
+    server.notify('ana', 'n3');
+    await eventually(() => expect(page.ids('ana')).toEqual(['n1', 'n2', 'n3']));
+    expect(server.subscriptions[2]).toEqual(['subscribe-user', 'ana']);
   });
 
   test('is replaced when the server cannot say what was missed', async () => {
@@ -433,6 +446,7 @@ describe('an inbox', () => {
     await eventually(() => expect(server.subscriptions).toHaveLength(2));
     server.notify('bob', 'for-bob');
     await eventually(() => expect(page.ids('bob')).toEqual(['for-bob']));
+    expect(page.ids('ana')).toEqual([]);
     server.notify('ana', 'for-ana');
     await eventually(() => expect(page.ids('ana')).toEqual(['for-ana']));
     expect(page.ids('bob')).toEqual(['for-bob']);
@@ -451,6 +465,27 @@ describe('an inbox', () => {
     expect(asked).toHaveBeenCalledWith({ userId: 'ana', ids: ['n1'] });
     expect(page.inbox('ana').state.entries[0]?.read).toBe(true);
     expect(page.inbox('ana').error).toBeNull();
+  });
+
+  test('stays read when a page that was read before comes in later', async () => {
+    const { promise, resolve: open } = Promise.withResolvers<undefined>();
+    server.gate = promise;
+    server.acks['mark-read'] = () => {
+      server.publish('/notifications', 'ana', 'notification:read', { ids: ['n1'], unreadCount: 0 });
+      return { ok: true };
+    };
+    server.notify('ana', 'n1');
+    const page = connect();
+    const seen: number[] = [];
+    page.followUser('ana', {}, () => seen.push(unreadCount(page.inbox('ana').state)));
+    await eventually(() => expect(page.ids('ana')).toEqual(['n1']));
+    await eventually(() => expect(polls('/api/notifications/ana')).toHaveLength(1));
+    seen.length = 0;
+    await page.client.markAsRead('ana', 'n1');
+    open(undefined);
+    await eventually(() => expect(polls('/api/notifications/ana')).toHaveLength(2));
+    await page.client.http.read('/api/notifications/ana');
+    expect(new Set(seen)).toEqual(new Set([0]));
   });
 
   test('takes back what the server refused, and says why', async () => {

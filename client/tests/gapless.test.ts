@@ -120,6 +120,13 @@ describe('Gapless', () => {
     expect(state.shown).toEqual([1, 2, 3, 4, 5]);
   });
 
+  test('a page that is older than another page is refused', () => {
+    const state = new State();
+    state.polled(10);
+    state.polled(5);
+    expect(state.shown).toEqual(upTo(10));
+  });
+
   test('a new epoch asks for the state, and late events of the old one stay out', () => {
     const state = new State();
     state.subscribed(5);

@@ -67,3 +67,12 @@ test('polls after a disconnect', async () => {
   expect(result.current).toMatchObject({ connected: false, isPolling: true });
   await vi.waitFor(() => expect(result.current.status?.status).toBe('draft'));
 });
+
+test('keeps its connection when it goes on to another job, without any provider', () => {
+  const { rerender } = renderHook(({ id }) => useRealtimeJob(id), { initialProps: { id: 'j1' } });
+  const { mock, fire } = socket();
+  fire('connect');
+  rerender({ id: 'j2' });
+  expect(mock.emit).toHaveBeenCalledWith('unsubscribe-job', 'j1');
+  expect(mock.disconnect).not.toHaveBeenCalled();
+});

@@ -62,6 +62,8 @@ export class TestServer {
   refusal: { code: string; message: string } | undefined;
   /** Answer a resume with the state instead of the missed events. */
   forgetHistory = false;
+  /** Promise the missed events, and send none. */
+  breakPromise = false;
   /** Held before every HTTP answer about a topic. */
   gate: Promise<unknown> = Promise.resolve();
   private readonly http: HttpServer;
@@ -179,6 +181,7 @@ export class TestServer {
     const recovered = !this.forgetHistory && asked.since !== undefined && asked.epoch === ledger.epoch;
     const standing = { sequence: ledger.sequence, recovered, epoch: ledger.epoch || undefined };
     socket.emit('subscribed', { [field]: id, ...standing });
+    if (recovered && this.breakPromise) return;
     for (const { name, data } of recovered ? ledger.after(asked.since ?? 0) : state(path, ledger)) {
       socket.emit(name, data);
     }
