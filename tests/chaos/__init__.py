@@ -1,0 +1,1 @@
+"""Real processes, faults from outside, and figures: ``python -m tests.chaos`` (docs/chaos.md)."""
