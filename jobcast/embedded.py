@@ -10,6 +10,7 @@ import os
 import socket
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Final
@@ -32,13 +33,22 @@ class EmbeddedServerUnavailable(JobcastError):
 class EmbeddedValkey:
     """A server of one's own; use it as a context manager, or ``start`` and ``stop`` it.
 
-    Nothing is written to disk unless ``data_dir`` is given, which turns the append-only file on.
+    Nothing is written to disk unless ``data_dir`` is given, which turns the append-only file on. ``launcher``
+    is a command that ends by executing the one after it.
     """
 
-    def __init__(self, port: int | None = None, *, log: Path | None = None, data_dir: Path | None = None):
+    def __init__(
+        self,
+        port: int | None = None,
+        *,
+        log: Path | None = None,
+        data_dir: Path | None = None,
+        launcher: Sequence[str] = (),
+    ) -> None:
         self.port = port or free_port()
         self._log = log
         self._data_dir = data_dir
+        self._launcher = launcher
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -56,14 +66,18 @@ class EmbeddedValkey:
         """Start, and return when the server answers; raises EmbeddedServerUnavailable."""
         with self._open_log() as output:
             self._process = subprocess.Popen(  # noqa: S603
-                command(self.port, self._data_dir),
+                [*self._launcher, *command(self.port, self._data_dir)],
                 stdout=output,
                 stderr=output,
                 stdin=subprocess.DEVNULL,
                 # Ctrl-C in a terminal reaches the whole group; the store is to stop last.
                 start_new_session=True,
             )
-        self._wait_until_it_answers(self._process)
+        try:
+            self._wait_until_it_answers(self._process)
+        except BaseException:  # a signal that ends the caller ends the server as well
+            self.stop()
+            raise
         return self
 
     def stop(self) -> None:
@@ -99,7 +113,6 @@ class EmbeddedValkey:
         with redis.Redis(port=self.port, socket_connect_timeout=1, socket_timeout=1) as client:
             while not _answers(client, process.pid):
                 if process.poll() is not None or time.monotonic() > deadline:
-                    self.stop()
                     raise EmbeddedServerUnavailable(f"the embedded Valkey did not start on port {self.port}")
                 time.sleep(0.02)
 

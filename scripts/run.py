@@ -8,27 +8,67 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import signal
 import socket
 import sys
+import tempfile
 import threading
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 import honcho.manager
+import honcho.process
 import redis
 
-from jobcast.embedded import EmbeddedServerUnavailable, EmbeddedValkey
-from jobcast.errors import InvalidSetting
+from jobcast.embedded import EmbeddedValkey, free_port
+from jobcast.errors import InvalidSetting, JobcastError
 from jobcast.settings import Settings
+from scripts.tether import tether, tethered
 
 ROOT: Final = Path(__file__).resolve().parent.parent
+VAR: Final = ROOT / "var"
 #: Seconds until the system should be up, and until what does not stop is killed.
 READY_TIMEOUT: Final = 30
-STOP_TIMEOUT: Final = 10
+STOP_TIMEOUT: Final = 9
+#: Seconds between two tries to stop what is only just starting.
+START_GRACE: Final = 0.1
+#: Bytes that must fit on the disk.
+ROOM: Final = 1 << 20
+
+
+class CannotWrite(JobcastError):
+    """Raised when the working directory is read-only, somebody else's, or full."""
+
+
+class Process(honcho.process.Process):  # type: ignore[misc]  # honcho has no types
+    """Ends with the script even if that is killed; its command, tethered in turn, then gets SIGTERM."""
+
+    def run(self, *arguments: Any, **options: Any) -> None:
+        tether(signal.SIGKILL)
+        super().run(*arguments, **options)
+
+
+class Manager(honcho.manager.Manager):  # type: ignore[misc]
+    """honcho's, but a signal may come at any time, and what hangs is killed in any case."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._process_ctor = Process
+        self._procmgr = OneByOne()
+
+    def terminate(self) -> None:
+        if self._terminating:
+            return
+        if self._all_started():
+            super().terminate()
+            _later(STOP_TIMEOUT, self.kill)
+        else:
+            _later(START_GRACE, self.terminate)
 
 
 class OneByOne:
@@ -42,16 +82,23 @@ class OneByOne:
 
 
 def main() -> int:
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signum, _leave)  # until the manager takes over
     try:
-        settings = Settings.from_environment()
-        check_port(settings)
-        with_valkey = not settings.redis_url
-        if not with_valkey:
-            check_redis(settings.redis_url)
-        return run_with_valkey(settings) if with_valkey else run(settings, settings.redis_url)
-    except (InvalidSetting, EmbeddedServerUnavailable) as error:
+        return start(_with_port(Settings.from_environment()))
+    except JobcastError as error:
         print(f"jobcast: {error}", file=sys.stderr)
         return 1
+
+
+def start(settings: Settings) -> int:
+    """Check what can be checked beforehand, then run; raises JobcastError."""
+    check_port(settings)
+    check_disk(VAR)
+    if not settings.redis_url:
+        return run_with_valkey(settings)
+    check_redis(settings.redis_url)
+    return run(settings, settings.redis_url)
 
 
 def check_port(settings: Settings) -> None:
@@ -66,6 +113,16 @@ def check_port(settings: Settings) -> None:
             raise InvalidSetting("PORT", reason) from error
 
 
+def check_disk(folder: Path) -> None:
+    """Raise CannotWrite when nothing can be stored there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(bytes(ROOM))
+    except OSError as error:
+        raise CannotWrite(f"{folder} cannot be written to ({error.strerror})") from error
+
+
 def check_redis(url: str) -> None:
     """Raise InvalidSetting when nobody answers there."""
     try:
@@ -77,33 +134,36 @@ def check_redis(url: str) -> None:
 
 def run_with_valkey(settings: Settings) -> int:
     """Start the embedded server around everything else."""
-    valkey = EmbeddedValkey(log=ROOT / "var" / "valkey.log").start()
-    try:
+    with EmbeddedValkey(log=VAR / "valkey.log", launcher=tethered(os.getpid())) as valkey:
         print(f"jobcast: embedded Valkey on {valkey.url}", flush=True)
         return run(settings, valkey.url)
-    finally:
-        valkey.stop()
 
 
 def run(settings: Settings, redis_url: str) -> int:
     """Run the Procfile's processes until one of them ends or a signal comes."""
-    honcho.manager.KILL_WAIT = STOP_TIMEOUT
-    manager = honcho.manager.Manager()
-    manager._procmgr = OneByOne()
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    environment = {**os.environ, "REDIS_URL": redis_url, "PATH": path, "PYTHONUNBUFFERED": "1"}
+    honcho.manager.KILL_WAIT = STOP_TIMEOUT  # a worker's warm shutdown may take more than 5 seconds
+    manager = Manager()
+    environment = environment_of(settings, redis_url)
     for name, command in procfile().items():
-        manager.add_process(name, f"exec {command}", env=environment, cwd=str(ROOT))
+        manager.add_process(name, command, env=environment, cwd=str(ROOT))
     threading.Thread(target=announce, args=(settings,), daemon=True).start()
     manager.loop()
     return 0 if manager.returncode in (130, 143) else int(manager.returncode or 1)
 
 
+def environment_of(settings: Settings, redis_url: str) -> dict[str, str]:
+    """What the processes see: this Python first on PATH, and where Redis is."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    ours = {"PATH": path, "PORT": str(settings.port), "REDIS_URL": redis_url, "PYTHONUNBUFFERED": "1"}
+    return os.environ | ours
+
+
 def procfile() -> dict[str, str]:
-    """Process names and commands."""
+    """Process names and commands, each tethered to the shell's parent and without the shell in between."""
     lines = (ROOT / "Procfile").read_text().splitlines()
     pairs = (line.split(":", 1) for line in lines if ":" in line and not line.startswith("#"))
-    return {name.strip(): command.strip() for name, command in pairs}
+    launcher = shlex.join(tethered("PPID")).removesuffix("PPID") + "$PPID"
+    return {name.strip(): f"exec {launcher} {command.strip()}" for name, command in pairs}
 
 
 def announce(settings: Settings) -> None:
@@ -130,6 +190,21 @@ def ask(url: str) -> str:
             return error.read().decode(errors="replace")
     except OSError as error:
         return str(error)
+
+
+def _with_port(settings: Settings) -> Settings:
+    """``PORT=0`` asks for any free one."""
+    return settings.model_copy(update={"port": settings.port or free_port()})
+
+
+def _leave(signum: int, frame: Any) -> None:
+    raise SystemExit(0)
+
+
+def _later(seconds: float, action: Callable[[], None]) -> None:
+    timer = threading.Timer(seconds, action)
+    timer.daemon = True
+    timer.start()
 
 
 def _signal(send: Any, pid: int, signum: int) -> None:
