@@ -14,6 +14,8 @@ from tests.chaos.truth import Line, Task
 CONVERGENCE: Final = 2.0
 #: Lease periods after which a killed worker's job has ended, and one for the sweep.
 LEASES: Final = 4
+#: Seconds a subscriber is given to be told the state it asked for.
+TOLD: Final = 0.5
 #: Findings kept as evidence, of each kind.
 EVIDENCE: Final = 10
 
@@ -49,6 +51,8 @@ class Figures:
     faults: int = 0
     started: int = 0
     finals: int = 0
+    #: Subscriptions to a job that had ended and that the store then lost, before anybody asked for it.
+    forgotten: int = 0
     wrong_ends: int = 0
     regressions: int = 0
     duplicates: int = 0
@@ -65,7 +69,7 @@ class Figures:
 
     @property
     def counts_hold(self) -> bool:
-        complete = self.finals == self.subscriptions and self.subscriptions > 0
+        complete = self.finals + self.forgotten == self.subscriptions and self.finals > 0
         return complete and not (self.wrong_ends or self.regressions or self.duplicates)
 
     @property
@@ -91,6 +95,8 @@ class Run:
     #: The process that a connection lives in since its client was last started.
     newest: Mapping[str, str]
     lease: float
+    #: When a client that started again was first connected; by connection and process.
+    born: Mapping[tuple[str, str], float] = field(default_factory=dict)
 
 
 def arrivals_of(lines: Iterable[Line]) -> dict[Key, list[Arrival]]:
@@ -106,6 +112,15 @@ def arrivals_of(lines: Iterable[Line]) -> dict[Key, list[Arrival]]:
 def newest_of(lines: Iterable[Line]) -> dict[str, str]:
     """The last process of each connection."""
     return {line[2]: line[3].partition("-")[0] for line in lines if line[0] == "open"}
+
+
+def born_of(lines: Iterable[Line]) -> dict[tuple[str, str], float]:
+    """When each connection was first opened in each process."""
+    born: dict[tuple[str, str], float] = {}
+    for line in lines:
+        if line[0] == "open":
+            born.setdefault((line[2], line[3].partition("-")[0]), line[1])
+    return born
 
 
 def judge(run: Run, figures: Figures) -> Figures:
@@ -171,6 +186,9 @@ def _judge_final(run: Run, key: Key, arrivals: list[Arrival], figures: Figures) 
     connection, job_id = key
     polled, task = run.polled[job_id], run.tasks.get(job_id)
     last = _last(run, connection, arrivals, polled)
+    if last is None and polled is None and _is_forgotten(run, key):
+        figures.forgotten += 1
+        return
     if last is None or not last.is_terminal or (polled and _key_facts(last.event) != _key_facts(polled)):
         _note(figures, f"not the end at {key}: {_brief(last)}, poll {_key_facts(polled)}, {task}", "finals")
         return
@@ -178,16 +196,24 @@ def _judge_final(run: Run, key: Key, arrivals: list[Arrival], figures: Figures) 
     if _contradicts(task, last.event["status"]):
         figures.wrong_ends += 1
         _note(figures, f"wrong end at {key}: {_brief(last)}, {task}", "wrong")
-    _time_final(run, key, [a for a in arrivals if a.place == last.place and a.process == last.process], figures)
+    _time_final(run, key, [arrival for arrival in arrivals if arrival.place == last.place], figures)
 
 
 def _last(
     run: Run, connection: str, arrivals: list[Arrival], polled: Mapping[str, Any] | None
 ) -> Arrival | None:
-    """The last event; of a client that started again, in its new life, if there is still something to tell."""
+    """The last event; of a client that started again, in its new life, if the job is still known."""
     if polled is not None:
         arrivals = [arrival for arrival in arrivals if arrival.process == run.newest[connection]]
     return arrivals[-1] if arrivals else None
+
+
+def _is_forgotten(run: Run, key: Key) -> bool:
+    """Whether the store lost this job after its end and before this subscriber could be told."""
+    task = run.tasks.get(key[1])
+    ended = task.ended if task else None
+    losses = [fault for fault in run.faults if fault.name == "empty-store"]
+    return ended is not None and any(ended < loss.start < run.subscribed[key] + TOLD for loss in losses)
 
 
 def _contradicts(task: Task | None, status: str) -> bool:
@@ -196,16 +222,21 @@ def _contradicts(task: Task | None, status: str) -> bool:
 
 
 def _time_final(run: Run, key: Key, same: list[Arrival], figures: Figures) -> None:
+    """``same`` are the arrivals of the final: one, and one more for each new life of the client."""
     task = run.tasks.get(key[1])
     if task is None or not task.is_over:
         return
-    arrived = same[0].at
+    over, name = (task.ended or 0.0), "convergence"
+    within = CONVERGENCE
     if task.killed is not None:
-        ready = _ready(run, key, max(task.killed, run.subscribed[key]), arrived, LEASES * run.lease)
-        _worst(figures, "lease", arrived - ready, f"killed {task} at {key}")
-    elif task.ended is not None:
-        ready = _ready(run, key, max(task.ended, run.subscribed[key]), arrived)
-        _worst(figures, "convergence", arrived - ready, f"end of {task} at {key}")
+        over, name, within = task.killed, "lease", figures.lease_bound
+    first: dict[str, Arrival] = {}
+    for arrival in same:
+        first.setdefault(arrival.process, arrival)
+    for process, arrival in first.items():
+        begin = max(over, run.subscribed[key], run.born.get((key[0], process), 0.0))
+        ready = _ready(run, key, begin, arrival.at, within)
+        _worst(figures, name, arrival.at - ready, f"{task} at {key}")
 
 
 def _judge_catching_up(run: Run, key: Key, arrivals: list[Arrival], figures: Figures) -> None:

@@ -27,8 +27,8 @@ def begin(seed: int, jobs: int) -> Result:
 def machine() -> str:
     """Processors, memory, system and Python."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    system = f"{platform.system()} {platform.machine()}"
-    return f"{os.cpu_count()} cores ({_processor()}), {memory:.0f} GiB, {system}, Python {platform.python_version()}"
+    system = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
+    return f"{os.cpu_count()} cores ({_processor()}), {memory:.0f} GiB, {system}"
 
 
 def _processor() -> str:
@@ -43,6 +43,7 @@ def add(result: Result, figures: Figures) -> None:
     result["scenarios"].append(figures.as_json())
     print(
         f"  {figures.jobs} jobs, {figures.subscriptions} subscriptions, {figures.finals} finals, "
+        f"{figures.forgotten} forgotten, "
         f"{figures.wrong_ends} wrong ends, {figures.regressions} regressions, {figures.duplicates} "
         f"duplicates, {figures.false_losses} false losses, converged in {figures.convergence:.2f} s, "
         f"lost known in {figures.lease:.2f} s; took {figures.seconds:.0f} s"
@@ -71,8 +72,9 @@ def table(result: Result) -> str:
 
 
 def _row(one: Result) -> str:
-    share = f"{one['finals']} ({100 * one['finals'] / max(one['subscriptions'], 1):.2f} %)"
+    share = f"{one['finals']} ({100 * one['finals'] / max(one['subscriptions'] - one['forgotten'], 1):.2f} %)"
     lost = f"{one['lease']:.2f} s" if one["lease"] else "–"
+    share += f" + {one['forgotten']} forgotten" if one["forgotten"] else ""
     holds = "yes" if one["counts_hold"] and one["times_hold"] else "**no**"
     cells = [one["scenario"], one["seed"], one["jobs"], one["faults"], one["subscriptions"], share]
     cells += [one["wrong_ends"], one["regressions"], one["duplicates"], one["false_losses"]]

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from jobcast.models import TERMINAL_STATUSES
 from tests.chaos.faults import Fault, inject
-from tests.chaos.judge import Figures, Key, Run, arrivals_of, judge, newest_of
+from tests.chaos.judge import Figures, Key, Run, arrivals_of, born_of, judge, newest_of
 from tests.chaos.truth import Task, tasks_of
 from tests.chaos.world import LEASE_MS, World, wait_until_answered
 from tests.stack import http
@@ -131,7 +131,8 @@ def _observed(world: World, subscribed: dict[Key, float], faults: list[Fault]) -
     lines = world.lines()
     tasks = tasks_of(world.truth.lines(), _killed(faults))
     lease = LEASE_MS / 1000
-    return Run(subscribed, arrivals_of(lines), tasks, faults, polled, newest_of(lines), lease)
+    newest, born = newest_of(lines), born_of(lines)
+    return Run(subscribed, arrivals_of(lines), tasks, faults, polled, newest, lease, born)
 
 
 def _poll(world: World, job_id: str) -> dict[str, Any] | None:
