@@ -18,6 +18,7 @@ from web.dashboard import dashboard_blueprint
 from web.fanout.acks import note_acks
 from web.fanout.fanout import Fanout
 from web.fanout.manager import FanoutManager
+from web.fanout.outlets import guard_queues
 from web.fanout.subscriptions import Subscriptions
 from web.jobs import Jobs
 from web.metrics import FanoutCollector, make_registry
@@ -67,7 +68,7 @@ def create_app(settings: Settings) -> Web:
     fanout = Fanout(subscriptions, ledger, settings.debounce_seconds)
     manager = FanoutManager(settings.redis_url, settings.socketio_channel, fanout)
     socketio = _socketio(app, manager, settings, is_allowed)
-    _add_namespaces(socketio, services, Subscriber(socketio.server, subscriptions, ledger))
+    _add_namespaces(socketio, services, Subscriber(socketio.server, subscriptions, fanout, ledger))
     registry = make_registry(
         FanoutCollector(fanout, subscriptions, manager.listener, lambda: len(socketio.server.eio.sockets))
     )
@@ -97,6 +98,7 @@ def _socketio(app: Flask, manager: FanoutManager, settings: Settings, is_allowed
         max_http_buffer_size=CLIENT_MESSAGE_LIMIT,
     )
     note_acks(socketio.server)
+    guard_queues(socketio.server)
     return socketio
 
 

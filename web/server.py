@@ -29,6 +29,8 @@ logger = logging.getLogger(__name__)
 BACKLOG: Final = 4096
 #: Connections held at once; eventlet's own default stops accepting at 1,024.
 MAX_CONNECTIONS: Final = 100_000
+#: Bytes the kernel holds for a client that does not read; its own default grows to megabytes.
+SEND_BUFFER: Final = 64 * 1024
 #: Seconds clients are given to go; a platform kills after 30.
 DRAIN: Final = 5.0
 DEADLINE: Final = 20.0
@@ -71,6 +73,7 @@ def _bind(settings: Settings) -> socket.socket:
         bound: socket.socket = eventlet.listen((settings.bind_host, settings.port), family, backlog=BACKLOG)
     except OSError as error:
         raise InvalidSetting("PORT", f"{settings.port} cannot be used: {error.strerror}") from error
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)  # inherited when accepting
     return bound
 
 
@@ -153,6 +156,7 @@ def _forever(loop: Callable[[Web], None], web: Web) -> None:
 
 
 def _release_loop(web: Web) -> None:
+    web.fanout.serve_those_behind()
     due = web.fanout.debouncer.next_due()
     eventlet.sleep(TICK if due is None else min(max(due, 0.001), TICK))
     web.fanout.release_due()

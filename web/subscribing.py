@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import socketio
-from engineio.packet import Packet
 
 from jobcast.errors import InvalidPayload, LedgerUnavailable
 from jobcast.ledger import Ledger, Snapshot
 from jobcast.models import Subscribed
 from jobcast.topics import JOB, Topic
 from web.access import Identity, Refused, may_see
-from web.fanout.fanout import packets
-from web.fanout.subscriptions import Send, Subscription, Subscriptions
+from web.fanout.fanout import Fanout
+from web.fanout.outlets import Outlet
+from web.fanout.subscriptions import Subscription, Subscriptions
 
 #: Topics one client may follow.
 SUBSCRIPTION_LIMIT: Final = 1_000
@@ -53,9 +53,16 @@ def parse_place(argument: object, id_field: str, topic_of: Callable[[str], Topic
 class Subscriber:
     """Opens and closes subscriptions of clients on one Socket.IO server."""
 
-    def __init__(self, server: socketio.Server, subscriptions: Subscriptions, ledger: Ledger) -> None:
+    def __init__(
+        self,
+        server: socketio.Server,
+        subscriptions: Subscriptions,
+        fanout: Fanout,
+        ledger: Ledger,
+    ) -> None:
         self._server = server
         self._subscriptions = subscriptions
+        self._fanout = fanout
         self._ledger = ledger
 
     def subscribe(self, sid: str, identity: Identity, place: Place) -> dict[str, Any]:
@@ -96,17 +103,10 @@ class Subscriber:
             raise Refused("too-many-subscriptions", f"at most {SUBSCRIPTION_LIMIT} topics a client")
 
     def _join(self, sid: str, topic: Topic) -> Subscription:
-        subscription = self._subscriptions.open(sid, topic, self._sender(sid, topic.namespace))
+        eio_sid = self._server.manager.eio_sid_from_sid(sid, topic.namespace)
+        subscription = self._subscriptions.open(sid, topic, Outlet(self._server.eio, eio_sid))
         self._server.manager.enter_room(sid, topic.namespace, topic.room)
         return subscription
-
-    def _sender(self, sid: str, namespace: str) -> Send:
-        eio_sid = self._server.manager.eio_sid_from_sid(sid, namespace)
-
-        def send(packet: Packet) -> None:
-            self._server.eio.send_packet(eio_sid, packet)
-
-        return send
 
     def _answer(self, subscription: Subscription, snapshot: Snapshot) -> dict[str, Any]:
         topic = subscription.topic
@@ -119,7 +119,5 @@ class Subscriber:
         self._server.emit(
             "subscribed", answer, namespace=topic.namespace, to=subscription.sid, ignore_queue=True
         )
-        for _, _, packet in packets(topic, snapshot):
-            subscription.send(packet)
-        subscription.go_live(snapshot.sequence, snapshot.epoch)
+        self._fanout.answer(subscription, snapshot)
         return answer

@@ -17,7 +17,7 @@ from jobcast.envelope import Cut
 from jobcast.errors import LedgerUnavailable
 from jobcast.ledger import Ledger, Snapshot
 from jobcast.topics import JOB, Topic
-from web.fanout.subscriptions import Placed, Subscriptions
+from web.fanout.subscriptions import Placed, Subscription, Subscriptions
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +38,8 @@ class Fanout:
 
     def __init__(self, subscriptions: Subscriptions, ledger: Ledger, interval: float) -> None:
         self.counters = Counters()
+        #: Subscriptions of clients that do not read, in the order they fell behind.
+        self.behind: dict[Subscription, None] = {}
         self.debouncer: Debouncer[str, Cut] = Debouncer(interval)
         self._subscriptions = subscriptions
         self._ledger = ledger
@@ -58,6 +60,28 @@ class Fanout:
         """Deliver the progress whose interval is over."""
         for cut in self.debouncer.due():
             self._deliver(cut)
+
+    def answer(self, subscription: Subscription, snapshot: Snapshot) -> None:
+        """Send a new subscriber what the ledger said, and let it go live."""
+        state = packets(subscription.topic, snapshot)
+        subscription.go_live(state, snapshot.sequence, snapshot.epoch)
+        if subscription.behind:
+            self.behind[subscription] = None
+
+    def serve_those_behind(self) -> None:
+        """Bring clients that read again up to what the ledger says."""
+        for subscription in list(self.behind):
+            if not self._subscriptions.is_open(subscription):
+                del self.behind[subscription]
+            elif subscription.way.has_room():
+                del self.behind[subscription]
+                self._try_to_bring_up(subscription)
+
+    def _try_to_bring_up(self, subscription: Subscription) -> None:
+        try:
+            self._bring_up(subscription)
+        except LedgerUnavailable:
+            self.behind[subscription] = None
 
     def resync(self) -> None:
         """Bring everybody here up to what the ledger says; after any gap on the channel."""
@@ -87,22 +111,31 @@ class Fanout:
         packet = event_packet(cut.namespace, cut.event, cut.payload)
         for subscription in self._subscriptions.of_room(cut.room):
             self.counters.delivered += subscription.offer(*place, packet)
+            if subscription.behind:
+                self.behind[subscription] = None
 
     def _catch_up(self, topic: Topic, sequence: int, epoch: str | None) -> None:
         behind = [
             subscription
             for subscription in self._subscriptions.of_room(topic.room)
             if subscription.waiting is None
+            and not subscription.behind
             and sequence
             and (subscription.epoch != epoch or subscription.sequence < sequence)
         ]
         if not behind:
             return
         for subscription in behind:
-            snapshot = self._ledger.read(topic, subscription.sequence, subscription.epoch)
-            self.counters.resynced += 1
-            for packet in packets(topic, snapshot):
-                self.counters.delivered += subscription.offer(*packet)
+            self._bring_up(subscription)
+
+    def _bring_up(self, subscription: Subscription) -> None:
+        topic = subscription.topic
+        snapshot = self._ledger.read(topic, subscription.sequence, subscription.epoch)
+        missed = packets(topic, snapshot)
+        self.counters.resynced += 1
+        self.counters.delivered += subscription.catch_up(missed, snapshot.sequence, snapshot.epoch)
+        if subscription.behind:
+            self.behind[subscription] = None
 
 
 def packets(topic: Topic, snapshot: Snapshot) -> list[Placed]:

@@ -2,33 +2,42 @@
 
 A subscription opens before the ledger is read and goes live after the state was sent. What arrives in
 between waits in it, so that there is neither a gap nor a step back: a client never sees a sequence that
-is not above the last one it was sent.
+is not above the last one it was sent. A client that does not read is *behind*: it is sent nothing until it
+reads again, and then what the ledger says it missed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from engineio.packet import Packet
 
 from jobcast.topics import Topic
 
-#: Sends one encoded event to one client.
-Send = Callable[[Packet], None]
 #: Sequence, epoch and packet of one event.
 Placed = tuple[int, str, Packet]
 
 
-@dataclass(slots=True)
+class Way(Protocol):
+    """Where a client's packets go; an Outlet."""
+
+    def send(self, packet: Packet) -> bool: ...
+
+    def has_room(self) -> bool: ...
+
+
+@dataclass(slots=True, eq=False)
 class Subscription:
     """One client's place in one topic."""
 
     sid: str
     topic: Topic
-    send: Send
+    way: Way
     sequence: int = 0
     epoch: str | None = None
+    behind: bool = False
     waiting: list[Placed] | None = field(default_factory=list)
 
     def offer(self, sequence: int, epoch: str, packet: Packet) -> bool:
@@ -36,18 +45,28 @@ class Subscription:
         if self.waiting is not None:
             self.waiting.append((sequence, epoch, packet))
             return False
-        if epoch == self.epoch and sequence <= self.sequence:
+        if self.behind or (epoch == self.epoch and sequence <= self.sequence):
+            return False
+        if not self.way.send(packet):
+            self.behind = True
             return False
         self.sequence, self.epoch = sequence, epoch
-        self.send(packet)
         return True
 
-    def go_live(self, sequence: int, epoch: str | None) -> None:
-        """The client has been sent everything up to here; let through what came meanwhile."""
+    def go_live(self, state: Iterable[Placed], sequence: int, epoch: str | None) -> None:
+        """Send what the ledger said, which ends at this place, and then what came meanwhile."""
         waiting, self.waiting = self.waiting or [], None
-        self.sequence, self.epoch = sequence, epoch
+        self.catch_up(state, sequence, epoch)
         for event in waiting:
             self.offer(*event)
+
+    def catch_up(self, missed: Iterable[Placed], sequence: int, epoch: str | None) -> int:
+        """Send what was missed and return how much; behind again if the client stops reading it."""
+        self.behind = False
+        sent = sum(self.offer(*event) for event in missed)
+        if not self.behind:
+            self.sequence, self.epoch = sequence, epoch
+        return sent
 
 
 class Subscriptions:
@@ -57,9 +76,9 @@ class Subscriptions:
         self._by_room: dict[str, dict[str, Subscription]] = {}
         self._by_sid: dict[str, dict[str, Subscription]] = {}
 
-    def open(self, sid: str, topic: Topic, send: Send) -> Subscription:
+    def open(self, sid: str, topic: Topic, way: Way) -> Subscription:
         """A subscription that holds back; a second one of the same client replaces the first."""
-        subscription = Subscription(sid, topic, send)
+        subscription = Subscription(sid, topic, way)
         self._by_room.setdefault(topic.room, {})[sid] = subscription
         self._by_sid.setdefault(sid, {})[topic.room] = subscription
         return subscription
@@ -73,6 +92,10 @@ class Subscriptions:
         """Forget a client."""
         for room in list(self._by_sid.get(sid, ())):
             self.close(sid, room)
+
+    def is_open(self, subscription: Subscription) -> bool:
+        """Whether this very subscription still stands."""
+        return self._by_sid.get(subscription.sid, {}).get(subscription.topic.room) is subscription
 
     def of_room(self, room: str) -> Iterable[Subscription]:
         """Those who follow this room now; safe to iterate while others come and go."""

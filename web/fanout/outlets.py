@@ -1,0 +1,86 @@
+"""One client's way out, with a bound: what a client does not read is not piled up for it.
+
+Engine.IO queues without limit. Here a client whose queue holds too much is sent nothing more; its
+subscriptions are marked as behind, which costs a flag, and are brought up to date from the ledger when it
+reads again. Answers and stock emits cannot be read again, so a client that lets too many of those pile up
+is disconnected.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from typing import Any, Final
+
+import engineio
+import socketio
+from engineio.exceptions import SocketIsClosedError
+from engineio.packet import Packet
+
+logger = logging.getLogger(__name__)
+
+#: Bytes queued for a client before it counts as slow. The writer may hold as many again in its hands.
+QUEUE_LIMIT: Final = 128 * 1024
+#: Packets below which a queue is not measured.
+FEW: Final = 256
+
+
+class Outlet:
+    """Sends to one Engine.IO client as long as it reads."""
+
+    __slots__ = ("_eio", "_eio_sid", "_queued")
+
+    def __init__(self, eio: engineio.Server, eio_sid: str) -> None:
+        self._eio = eio
+        self._eio_sid = eio_sid
+        self._queued = 0
+
+    def send(self, packet: Packet) -> bool:
+        """Queue the packet; False when the client has gone or is too far behind."""
+        socket = self._eio.sockets.get(self._eio_sid)
+        if socket is None or socket.closed or not self._has_room(socket):
+            return False
+        self._queued += len(packet.data)
+        try:
+            socket.send(packet)
+        except SocketIsClosedError:
+            return False
+        return True
+
+    def has_room(self) -> bool:
+        """Whether the client would be sent something now."""
+        socket = self._eio.sockets.get(self._eio_sid)
+        return socket is not None and not socket.closed and self._has_room(socket)
+
+    def _has_room(self, socket: Any) -> bool:
+        if socket.queue.empty():
+            self._queued = 0
+        return self._queued < QUEUE_LIMIT
+
+
+def guard_queues(server: socketio.Server) -> None:
+    """Disconnect a client whose queue of answers and stock emits grows past the bound."""
+    send = server._send_eio_packet
+
+    @functools.wraps(send)
+    def guarded(eio_sid: str, packet: Packet) -> None:
+        socket = server.eio.sockets.get(eio_sid)
+        if socket is not None and _is_flooded(socket):
+            _kick(server, socket)
+        else:
+            send(eio_sid, packet)
+
+    server._send_eio_packet = guarded
+
+
+def _is_flooded(socket: Any) -> bool:
+    queue = socket.queue
+    if queue.qsize() < FEW:
+        return False
+    return sum(len(packet.data or "") for packet in queue.queue if packet) > 2 * QUEUE_LIMIT
+
+
+def _kick(server: socketio.Server, socket: Any) -> None:
+    logger.warning("client %s does not read its messages, disconnected", socket.sid)
+    socket.queue.queue.clear()
+    server.start_background_task(server.eio.disconnect, socket.sid)
