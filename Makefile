@@ -1,6 +1,6 @@
 # One way to do a thing. `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check types pictures requirements clean
+.PHONY: help setup run test check chaos types pictures requirements clean
 
 PYTHON ?= python3
 VENV := .venv/bin/python
@@ -25,6 +25,9 @@ check: setup ## lint, types, import rules, client checks
 	@.venv/bin/lint-imports
 	@$(VENV) -m scripts.check_tree
 	@$(VENV) -m scripts.node npm --prefix client run check
+
+chaos: setup ## break things on purpose and count what is lost; ARGS="--scenario calm --jobs 5"
+	@$(VENV) -m tests.chaos $(ARGS)
 
 types: setup ## generate client/hooks/types.ts from the Python models
 	@$(VENV) -m scripts.node npm --prefix client run types

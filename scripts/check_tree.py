@@ -10,10 +10,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 FORBIDDEN = {
     "a package registry's address": re.compile(
-        r"https?://[^\s\"']*(pypi|npmjs|registry|artifact)[^\s\"']*", re.I
+        r"\b(pypi\.org|pythonhosted\.org|npmjs\.(org|com))\b|://[^\s\"'/]*(pypi|npm|registry|artifact)", re.I
     ),
-    "a path of one machine": re.compile(r"(?<![\w.])/(root|work|home/\w+|Users/\w+)/"),
-    "a merge mark": re.compile(r"^(<{7}|>{7}) ", re.M),
+    "a path of one machine": re.compile(r"(?<![\w./*])/(root|work|home/\w+|Users/\w+)/"),
+    "a merge mark": re.compile(r"^(<{7}|>{7}|\|{7}) ", re.M),
 }
 
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +15,8 @@ PLACES: Final = (
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
     "/Applications/Chromium.app/Contents/MacOS/Chromium",
 )
+#: Seconds a browser may take to say its version.
+VERSION_TIMEOUT: Final = 20
 HELP: Final = "no Chrome or Chromium: install one (Debian: apt-get install chromium) or set JOBCAST_BROWSER"
 
 
@@ -22,13 +25,23 @@ class BrowserMissing(Exception):
 
 
 def find_browser() -> str | None:
-    """The path of an installed browser; ``JOBCAST_BROWSER`` comes first."""
+    """The path of an installed browser that starts; ``JOBCAST_BROWSER``, when set, is the only candidate."""
     given = os.environ.get("JOBCAST_BROWSER")
-    if given:
-        return shutil.which(given)
-    on_path = (shutil.which(name) for name in NAMES)
-    known = (place for place in PLACES if Path(place).exists())
-    return next((found for found in (*on_path, *known) if found), None) or playwrights_own()
+    candidates = (given,) if given else NAMES + PLACES
+    paths = (shutil.which(candidate) for candidate in candidates)
+    found = next((path for path in paths if path and starts(path)), None)
+    return found or (None if given else playwrights_own())
+
+
+def starts(path: str) -> bool:
+    """Whether it says its version; a distribution's stub or a browser without its libraries does not."""
+    try:
+        result = subprocess.run(
+            [path, "--version"], capture_output=True, timeout=VERSION_TIMEOUT, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return result.returncode == 0
 
 
 def playwrights_own() -> str | None:
@@ -36,28 +49,34 @@ def playwrights_own() -> str | None:
     code = "import playwright.sync_api as a\nwith a.sync_playwright() as p: print(p.chromium.executable_path)"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     path = result.stdout.strip()
-    return path if path and Path(path).exists() else None
+    return path if path and Path(path).exists() and starts(path) else None
 
 
-def install_browser() -> None:
-    """By apt when root on Debian, by Playwright's installer otherwise."""
+def installers() -> Iterator[list[list[str]]]:
+    """Ways to get a browser: apt when root on Debian, then Playwright's own installer."""
     if shutil.which("apt-get") and os.geteuid() == 0:
-        commands = [
-            ["apt-get", "update", "-qq"],
-            ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium"],
-        ]
-    else:
-        commands = [[sys.executable, "-m", "playwright", "install", "chromium"]]
+        install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium"]
+        yield [["apt-get", "update", "-qq"], install]
+    yield [[sys.executable, "-m", "playwright", "install", "chromium"]]
+
+
+def install(commands: list[list[str]]) -> None:
+    """Run them, as far as they go; whether there is a browser afterwards is all that counts."""
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for command in commands:
         print(f"browser: {' '.join(command[-3:])} …", flush=True)
-        subprocess.run(command, check=False, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+        subprocess.run(
+            command, env=environment, check=False, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL
+        )
 
 
 def ensure_browser() -> str:
     """The path of a browser, installed now if need be; raises BrowserMissing."""
     found = find_browser()
-    if not found and not os.environ.get("JOBCAST_BROWSER"):
-        install_browser()
+    for commands in () if os.environ.get("JOBCAST_BROWSER") else installers():
+        if found:
+            break
+        install(commands)
         found = find_browser()
     if not found:
         raise BrowserMissing(HELP)

@@ -6,6 +6,7 @@ Runs under the system's Python, so it uses the standard library only.
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,10 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 CLIENT = ROOT / "client"
 REQUIREMENTS = (ROOT / "requirements.txt", ROOT / "requirements-dev.txt")
+INSTALL = ("install", "-q", *(argument for path in REQUIREMENTS for argument in ("-r", path)))
+#: How a failed build of a package says that there was nothing to build it with.
+NO_COMPILER = re.compile(r"\b(gcc|g\+\+|cc|clang|cargo|rustc|c compiler)\b", re.I)
+COMPILERS = ("cc", "gcc", "clang")
 #: Parts of the client that do not end up in the build.
 NOT_BUILT = ("node_modules", "dist", "tests")
 
@@ -36,6 +41,9 @@ def main() -> int:
     except SetupError as error:
         print(f"setup: {error}", file=sys.stderr)
         return 1
+    except OSError as error:  # read-only, somebody else's, or full
+        print(f"setup: {error.filename or ROOT}: {error.strerror}", file=sys.stderr)
+        return 1
     return 0
 
 
@@ -51,9 +59,9 @@ def make_venv() -> None:
     shutil.rmtree(VENV, ignore_errors=True)
     try:
         venv.create(VENV, with_pip=True, symlinks=True)
-    except (OSError, subprocess.CalledProcessError) as error:
+    except subprocess.CalledProcessError as error:
         raise SetupError(
-            f"a virtual environment cannot be made ({error}); on Debian: apt-get install python3-venv"
+            "this Python cannot make a .venv; on Debian: apt-get install python3-venv"
         ) from error
 
 
@@ -63,11 +71,8 @@ def install_python_packages() -> None:
         return
     uv = shutil.which("uv")
     say("installing Python packages" + ("" if uv else " (with uv on PATH this takes seconds)"))
-    install = (
-        [uv, "pip", "install", "-q", "--python", PYTHON] if uv else [PYTHON, "-m", "pip", "install", "-q"]
-    )
-    files = [argument for path in REQUIREMENTS for argument in ("-r", path)]
-    run([*install, *files], "Python packages could not be installed")
+    if not (uv and succeeds([uv, "pip", *INSTALL, "--python", PYTHON])):  # uv does not read pip's settings
+        run([PYTHON, "-m", "pip", *INSTALL], "Python packages could not be installed")
     stamp.write_text(wanted)
 
 
@@ -101,17 +106,29 @@ def npm(*arguments: str) -> None:
     run(command, "the client could not be built")
 
 
+def execute(command: list[object]) -> subprocess.CompletedProcess[str]:
+    words = [str(part) for part in command]
+    return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def succeeds(command: list[object]) -> bool:
+    return execute(command).returncode == 0
+
+
 def run(command: list[object], what: str) -> None:
-    result = subprocess.run(
-        [str(part) for part in command], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    if result.returncode == 0:
-        return
-    output = (result.stderr or result.stdout).strip()
+    result = execute(command)
+    if result.returncode != 0:
+        raise SetupError(reason(what, (result.stderr or result.stdout).strip()))
+
+
+def reason(what: str, output: str) -> str:
+    """One line if the cause is known; otherwise the end of the output goes first."""
+    if NO_COMPILER.search(output) and not any(map(shutil.which, COMPILERS)):
+        return f"{what}: no C compiler was found; on Debian: apt-get install build-essential"
+    if "No space left on device" in output or "ENOSPC" in output:
+        return f"{what}: no space left on the disk"
     print(output[-3000:], file=sys.stderr)
-    if "gcc" in output or "compiler" in output.lower():
-        raise SetupError(f"{what}: no C compiler was found; on Debian: apt-get install build-essential")
-    raise SetupError(f"{what}; the reason stands above")
+    return f"{what}; the reason stands above"
 
 
 def fingerprint(paths: Iterable[Path]) -> str:
