@@ -21,6 +21,9 @@ app = make_celery(settings)
 app.conf.broker_transport_options = {
     **app.conf.broker_transport_options,
     "visibility_timeout": VISIBILITY_TIMEOUT,
+    # kombu looks for such messages every hundred seconds otherwise, when nothing else happens.
+    "unacked_restore_interval": 1,
+    "unacked_restore_throttle": 1,
 }
 configure(settings)
 

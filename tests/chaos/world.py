@@ -139,9 +139,7 @@ class World(Stack):
 
     def stop(self) -> None:
         for pid in self.orphans:
-            with contextlib.suppress(ProcessLookupError):
-                if b"celery" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                    os.kill(pid, signal.SIGKILL)
+            _end_orphan(pid)
         for client in self.clients:
             end(client)
         super().stop()
@@ -155,10 +153,18 @@ def end(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
+def _end_orphan(pid: int) -> None:
+    """SIGKILL to a worker's child whose parent was killed, if it is still there."""
+    with contextlib.suppress(OSError):
+        if b"celery" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            os.kill(pid, signal.SIGKILL)
+
+
 def children_of(pid: int) -> list[int]:
     """The processes it has forked, as far as they live."""
-    path = Path(f"/proc/{pid}/task/{pid}/children")
-    return [int(child) for child in path.read_text().split()] if path.exists() else []
+    with contextlib.suppress(OSError):
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return []
 
 
 def wait_until_answered(world: World, number: int) -> None:
