@@ -29,8 +29,6 @@ BATCH: Final = 500
     name="tasks.analytics_sync.sync",
     acks_late=True,
     reject_on_worker_lost=True,
-    # The ledger has the result; the backend would store the whole export once more beside its own.
-    ignore_result=True,
     throws=(InvalidTable,),
 )
 def sync(self: ProgressTask, *, brand_id: str, user_id: str, platform: str, csv_text: str) -> int:

@@ -19,9 +19,6 @@ from tasks.workspace import Workspace, workspace
 
 Posts = Sequence[Mapping[str, Any]]
 
-#: Results are not kept: the ledger has them, and the upload would be stored once more beside each.
-_IGNORE_RESULT = True
-
 
 @shared_task(
     bind=True,
@@ -30,7 +27,6 @@ _IGNORE_RESULT = True
     success_status="published",
     acks_late=True,
     reject_on_worker_lost=True,
-    ignore_result=_IGNORE_RESULT,
     throws=(PublishingFailed, InvalidPost, InvalidTable),
 )
 def publish(
@@ -65,7 +61,6 @@ def publish(
     name="tasks.publishing.draft",
     acks_late=True,
     reject_on_worker_lost=True,
-    ignore_result=_IGNORE_RESULT,
     throws=(PublishingFailed, InvalidPost, InvalidTable),
 )
 def draft(
@@ -88,7 +83,7 @@ def draft(
         notices.failed("Posts cannot be used", error)
         raise
     if waiting:
-        _broadcast(job_id, "pending")
+        _broadcast(job_id, "pending", details={"requiresApproval": True})
         notices.approval_needed(f"{_posts(waiting)} waiting for approval")
 
 
@@ -114,8 +109,11 @@ def _read(place: Workspace, posts: Posts | None, calendar_csv: str | None) -> It
     return read_posts(posts or (), place.platforms)
 
 
-def _broadcast(job_id: str, status: JobStatus, error: str | None = None) -> None:
-    broadcast_job_update(job_id, JobStatusUpdate(job_id=job_id, status=status, error=error))
+def _broadcast(
+    job_id: str, status: JobStatus, error: str | None = None, details: dict[str, Any] | None = None
+) -> None:
+    update = JobStatusUpdate(job_id=job_id, status=status, error=error, details=details)
+    broadcast_job_update(job_id, update)
 
 
 def _published(details: Mapping[str, Any]) -> str:

@@ -54,13 +54,15 @@ class Web:
     fanout: Fanout
     subscriptions: Subscriptions
     ledger: Ledger
+    queue: Queue
     settings: Settings
 
 
 def create_app(settings: Settings) -> Web:
     """Wire everything together; nothing is connected or started yet."""
     ledger = ledger_from(settings)
-    jobs = Jobs(ledger, Queue(make_celery(settings)))
+    queue = Queue(make_celery(settings))
+    jobs = Jobs(ledger, queue)
     services = Services(settings, ledger, Gate(settings), jobs)
     is_allowed = origin_check(settings)
     app = _flask_app(settings)
@@ -74,7 +76,7 @@ def create_app(settings: Settings) -> Web:
     )
     _add_routes(app, services, manager, registry)
     _add_headers(app, is_allowed)
-    return Web(app, socketio, manager, fanout, subscriptions, ledger, settings)
+    return Web(app, socketio, manager, fanout, subscriptions, ledger, queue, settings)
 
 
 def _flask_app(settings: Settings) -> Flask:

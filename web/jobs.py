@@ -94,7 +94,7 @@ class Jobs:
         error: str | None = None,
     ) -> Appended:
         known = self._current(job_id)
-        change = {"status": status, "timestamp": now(), "error": error, "eta_seconds": None}
+        change = {"status": status, "timestamp": now(), "error": error, "details": None}
         return self._ledger.append_job(
             known.model_copy(update=change),
             expected=frozenset(expected) if expected else None,

@@ -3,17 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
-from celery import Celery
+from celery import Celery, states
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
+from jobcast.models import JobStatus
 from web.access import Refused
 
 PUBLISH: Final = "tasks.publishing.publish"
 DRAFT: Final = "tasks.publishing.draft"
 SYNC: Final = "tasks.analytics_sync.sync"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a task ended; ``completed`` stands for whatever success is called for its job."""
+
+    status: JobStatus
+    error: str | None
+
+
+_STATUS_OF: Final[dict[str, JobStatus]] = {
+    states.SUCCESS: "completed",
+    states.FAILURE: "failed",
+    states.REVOKED: "cancelled",
+}
 
 
 class Queue:
@@ -35,6 +52,17 @@ class Queue:
             )
         except (OperationalError, RedisError, OSError) as error:
             raise Refused("unavailable", "the task queue is not reachable") from error
+
+    def outcome(self, task_id: str) -> Outcome | None:
+        """How a task ended by its result backend, None while that says nothing; raise Refused."""
+        try:
+            result = self._celery.AsyncResult(task_id)
+            state = result.state
+            error = str(result.result) if state == states.FAILURE else None
+        except (OperationalError, RedisError, OSError) as failure:
+            raise Refused("unavailable", "the result backend is not reachable") from failure
+        status = _STATUS_OF.get(state)
+        return Outcome(status, error) if status else None
 
     def revoke(self, task_id: str) -> None:
         """Have workers skip a task that waits; raise Refused ``unavailable``."""

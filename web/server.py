@@ -21,6 +21,7 @@ import eventlet.wsgi
 from jobcast import InvalidSetting, Settings
 from jobcast.models import ServerRestarting
 from web.app import Web, create_app
+from web.fanout.websocket import use_plain_websockets
 from web.sweeper import Sweeper
 
 logger = logging.getLogger(__name__)
@@ -33,6 +34,8 @@ MAX_CONNECTIONS: Final = 100_000
 SEND_BUFFER: Final = 64 * 1024
 #: Seconds clients are given to go; a platform kills after 30.
 DRAIN: Final = 5.0
+#: Seconds in which they hear that the server restarts.
+TELL: Final = 0.3
 DEADLINE: Final = 20.0
 #: Milliseconds over which clients spread their return.
 RETURN_WITHIN: Final = 5_000
@@ -49,6 +52,7 @@ def main() -> int:
         settings = _checked(Settings.from_environment().require_redis())
         listening = _bind(settings)
         web = create_app(settings)
+        use_plain_websockets(web.socketio.server)
     except InvalidSetting as error:
         print(f"jobcast web: {error}", file=sys.stderr)  # noqa: T201
         return 1
@@ -77,24 +81,50 @@ def _bind(settings: Settings) -> socket.socket:
     return bound
 
 
+class Door:
+    """The listening socket; once closed it lets nobody in, and leaves those inside alone.
+
+    eventlet's server hangs up on everybody when its own socket goes.
+    """
+
+    def __init__(self, listening: socket.socket) -> None:
+        self._listening = listening
+        self._is_open = True
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._listening, name)
+
+    def accept(self) -> Any:
+        while self._is_open:
+            try:
+                return self._listening.accept()
+            except OSError:
+                if self._is_open:
+                    raise
+        return eventlet.Event().wait()
+
+    def close(self) -> None:
+        self._is_open = False
+        self._listening.close()
+
+
 def _serve(web: Web, listening: socket.socket) -> None:
     _raise_descriptor_limit()
     web.manager.start()
     for loop in (_release_loop, _compare_loop, _sweep_loop):
         eventlet.spawn(_forever, loop, web)
-    server = eventlet.spawn(
-        eventlet.wsgi.server,
-        listening,
+    host, port = listening.getsockname()[:2]
+    door = Door(listening)
+    _stop_on_signals(web, door)
+    logger.info("serving on http://%s:%s", host, port)
+    eventlet.wsgi.server(
+        door,
         web.app,
         max_size=MAX_CONNECTIONS,
         log=logging.getLogger("web.access"),
         log_output=False,
         debug=False,
     )
-    _stop_on_signals(web, server)
-    host, port = listening.getsockname()[:2]
-    logger.info("serving on http://%s:%s", host, port)
-    server.wait()
 
 
 def _raise_descriptor_limit() -> None:
@@ -103,31 +133,40 @@ def _raise_descriptor_limit() -> None:
     logger.info("up to %s descriptors", hard)
 
 
-def _stop_on_signals(web: Web, server: Any) -> None:
+def _stop_on_signals(web: Web, door: Door) -> None:
     def handle(signum: int, frame: Any) -> None:
-        eventlet.hubs.get_hub().schedule_call_global(0, _stop, web, server)
+        eventlet.hubs.get_hub().schedule_call_global(0, eventlet.spawn, _stop, web, door)
 
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, handle)
 
 
-def _stop(web: Web, server: Any) -> None:
-    """Accept nobody, tell everybody, let them go, end."""
-    eventlet.spawn_after(DEADLINE, os._exit, 0)
-    eventlet.spawn(_drain, web)
+def _stop(web: Web, door: Door) -> None:
+    """Let nobody in, tell everybody, see them out, end."""
     logger.info("stopping")
-    server.kill()
-
-
-def _drain(web: Web) -> None:
+    eventlet.spawn_after(DEADLINE, os._exit, 0)
+    door.close()
     say_restarting(web)
-    deadline = DRAIN
-    while deadline > 0 and web.socketio.server.eio.sockets:
-        eventlet.sleep(0.1)
-        deadline -= 0.1
-        _close_some(web)
+    eventlet.sleep(TELL)
+    _see_out(web)
     logging.shutdown()
     os._exit(0)
+
+
+def _see_out(web: Web) -> None:
+    """Close a few at a time; their handlers run, and they do not all come back at once.
+
+    Without a CLOSE packet, after which some clients would not come back by themselves.
+    """
+    sockets = web.socketio.server.eio.sockets
+    rounds = max(1, int(DRAIN / 0.1))
+    share = len(sockets) // rounds + 1
+    for _ in range(rounds):
+        for sid in list(sockets)[:share]:
+            sockets.pop(sid).close(wait=False, abort=True)
+        eventlet.sleep(0.1)
+        if not sockets:
+            return
 
 
 def say_restarting(web: Web) -> None:
@@ -137,13 +176,6 @@ def say_restarting(web: Web) -> None:
         for sid, _ in server.manager.get_participants(namespace, None):
             message = ServerRestarting(retry_after_ms=random.randint(100, RETURN_WITHIN))  # noqa: S311
             server.emit("server:restarting", message.wire(), namespace=namespace, to=sid, ignore_queue=True)
-
-
-def _close_some(web: Web) -> None:
-    """Disconnect; handlers run and sockets close in their own order."""
-    eio = web.socketio.server.eio
-    for sid in list(eio.sockets)[:500]:
-        eventlet.spawn(eio.disconnect, sid)
 
 
 def _forever(loop: Callable[[Web], None], web: Web) -> None:
@@ -170,4 +202,4 @@ def _compare_loop(web: Web) -> None:
 
 def _sweep_loop(web: Web) -> None:
     eventlet.sleep(web.settings.lease_seconds / 2 * random.uniform(0.8, 1.2))  # noqa: S311
-    Sweeper(web.ledger, web.settings.lease_seconds).sweep()
+    Sweeper(web.ledger, web.settings.lease_seconds, web.queue.outcome).sweep()

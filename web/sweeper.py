@@ -7,12 +7,15 @@ one of them acts.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from jobcast.errors import LedgerUnavailable
 from jobcast.ledger import Ledger, Overdue
 from jobcast.models import JobStatusUpdate, now
+from jobcast.topics import job_topic
+from web.access import Refused
+from web.queue import Outcome
 
 logger = logging.getLogger(__name__)
 
@@ -22,18 +25,19 @@ WORKER_LOST: Final = "worker lost"
 
 
 class Sweeper:
-    """``lease`` is one period, in seconds."""
+    """``lease`` is one period, in seconds; ``outcome`` asks Celery's result backend about a task."""
 
-    def __init__(self, ledger: Ledger, lease: float) -> None:
+    def __init__(self, ledger: Ledger, lease: float, outcome: Callable[[str], Outcome | None]) -> None:
         self._ledger = ledger
         self._lease = lease
+        self._outcome = outcome
 
     def sweep(self) -> None:
         """Look at every lease that ran out; when the ledger is away, the next sweep will."""
         try:
             for overdue in self._ledger.overdue():
                 self._look_at(overdue)
-        except LedgerUnavailable as error:
+        except (LedgerUnavailable, Refused) as error:
             logger.warning("sweep is put off: %s", error)
 
     def _look_at(self, overdue: Overdue) -> None:
@@ -47,9 +51,21 @@ class Sweeper:
 
     def _end(self, overdue: Overdue, job: JobStatusUpdate) -> None:
         logger.warning("job %s: its worker has been silent for %.1f s", job.job_id, overdue.late)
-        change = {"status": "failed", "error": WORKER_LOST, "stalled": None, "eta_seconds": None}
-        self._change(job, change, lost=True)
+        outcome = self._outcome(job.job_id)
+        change: dict[str, object] = {"stalled": None, "eta_seconds": None}
+        if outcome is None:
+            self._change(job, change | {"status": "failed", "error": WORKER_LOST}, lost=True)
+        else:
+            self._change(job, change | self._repaired(job, outcome))
         self._ledger.release(overdue.topic)
+
+    def _repaired(self, job: JobStatusUpdate, outcome: Outcome) -> dict[str, object]:
+        """The end that its worker knew but could not tell."""
+        if outcome.status != "completed":
+            return {"status": outcome.status, "error": outcome.error}
+        meta = self._ledger.meta(job_topic(job.job_id))
+        done = {"completed": job.total} if job.total is not None else {}
+        return {"status": meta.get("successStatus", "completed"), "progress": 100.0, **done}
 
     def _change(self, job: JobStatusUpdate, change: Mapping[str, object], *, lost: bool = False) -> None:
         self._ledger.append_job(

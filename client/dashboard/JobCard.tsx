@@ -61,7 +61,7 @@ function Actions({ job, onApprove, onCancel }: { job: JobStatusUpdate } & Omit<J
   if (isOver(job)) return null;
   return (
     <div className="actions">
-      {job.status === 'pending' && (
+      {job.status === 'pending' && job.details?.requiresApproval === true && (
         <button type="button" data-testid={`approve-${jobId}`} onClick={() => { onApprove(jobId); }}>
           Approve
         </button>

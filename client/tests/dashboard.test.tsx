@@ -111,7 +111,7 @@ test('syncs the example metrics and shows how far it is', async () => {
 test('approves what waits and cancels what runs', async () => {
   server.routes['/api/jobs/j1/approve'] = [202, update];
   server.routes['/api/jobs/j1/cancel'] = [202, update];
-  await openWithJob({ status: 'pending' });
+  await openWithJob({ status: 'pending', details: { requiresApproval: true } });
   fireEvent.click(await screen.findByTestId('approve-j1'));
   await waitFor(() => expect(sent('/api/jobs/j1/approve')?.method).toBe('POST'));
   server.job('j1', { status: 'in_progress' });

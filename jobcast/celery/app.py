@@ -32,7 +32,6 @@ def _configuration(settings: Settings) -> dict[str, Any]:
             "socket_connect_timeout": BROKER_TIMEOUT,
         },
         "result_expires": settings.jobcast_retention_seconds,
-        "result_extended": True,
         "worker_prefetch_multiplier": 1,  # a long job must not hold others back
         "worker_soft_shutdown_timeout": SOFT_SHUTDOWN_TIMEOUT,
         "worker_enable_soft_shutdown_on_idle": False,

@@ -73,7 +73,7 @@ def _queued(*, sender: str, headers: dict[str, Any], **_: Any) -> None:
 def _started(*, task_id: str, task: Any, **_: Any) -> None:
     if isinstance(task, ProgressTask):
         request = task.request
-        meta = _meta(request.get("jobcast"))
+        meta = _meta(request.get("jobcast")) | {"successStatus": task.success_status}
         reporter_of(task.app).start_job(task_id, retries=request.retries or 0, meta=meta)
 
 

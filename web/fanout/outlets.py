@@ -8,8 +8,10 @@ is disconnected.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
+from socket import SHUT_RDWR
 from typing import Any, Final
 
 import engineio
@@ -83,4 +85,8 @@ def _is_flooded(socket: Any) -> bool:
 def _kick(server: socketio.Server, socket: Any) -> None:
     logger.warning("client %s does not read its messages, disconnected", socket.sid)
     socket.queue.queue.clear()
-    server.start_background_task(server.eio.disconnect, socket.sid)
+    server.start_background_task(socket.close, wait=False, abort=True)
+    tcp = getattr(socket, "tcp", None)  # see web.fanout.websocket; a polling client has none
+    if tcp is not None:
+        with contextlib.suppress(OSError):
+            tcp.shutdown(SHUT_RDWR)
