@@ -141,11 +141,11 @@ def test_a_stopping_web_process_says_so_and_its_clients_come_back(quick, produce
         watching.call("subscribe-job", "j")
         producer(quick).send_task("tests.count", args=(300, 0.02), task_id="j")
         watching.wait_for_status("j", "in_progress")
-        seen = watching.updates("j")[-1]
         web = quick.processes[0]
         web.terminate()
         assert 0 < watching.wait_for_event("server:restarting")["retryAfterMs"] <= 5_000
         assert web.wait(20) == 0
+        seen = watching.updates("j")[-1]
         quick.start_web()
         wait_for(lambda: watching.client.connected and "/jobs" in watching.client.namespaces, 15)
         place = {"jobId": "j", "since": seen["sequence"], "epoch": seen["epoch"]}
