@@ -100,7 +100,8 @@ def test_pip_takes_over_where_uv_fails(tmp_path, monkeypatch, uv_works, commands
 
 def test_make_alone_lists_every_target_in_a_line():
     """A target nobody can find does not exist."""
-    output = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    command = ["make", "--no-print-directory"]  # this may itself run under make
+    output = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     listed = {line.split()[1] for line in output.splitlines()}
     declared = next(
         line for line in (ROOT / "Makefile").read_text().splitlines() if line.startswith(".PHONY")
