@@ -23,9 +23,9 @@ from jobcast.reporter import Reporter
 
 #: Largest share by which a task may take longer while Redis is away.
 BOUND: Final = 1.02
-ROUNDS: Final = 40
-#: Seconds that one run takes, about; and between two reports to the ledger.
-RUN: Final = 0.3
+ROUNDS: Final = 10
+#: Seconds that one run takes, about, so that time-outs and back-off are in it; and between two reports.
+RUN: Final = 2.0
 INTERVAL: Final = 0.1
 UP, REFUSED, HUNG, NONE = "up", "refused", "hung", "no reporter"
 

@@ -17,6 +17,7 @@ class Network:
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
+        self._proxies: list[Proxy] = []
         self._thread = threading.Thread(target=self.loop.run_forever, name="chaos-network", daemon=True)
         self._thread.start()
 
@@ -24,6 +25,7 @@ class Network:
         """A proxy in front of a loopback port, listening on a port of its own."""
         made = Proxy(upstream)
         asyncio.run_coroutine_threadsafe(made.start(), self.loop).result(5)
+        self._proxies.append(made)
         return made
 
     def call(self, function: object, *args: object) -> None:
@@ -31,10 +33,19 @@ class Network:
         self.loop.call_soon_threadsafe(function, *args)  # type: ignore[arg-type]
 
     def stop(self) -> None:
-        asyncio.run_coroutine_threadsafe(_cancel_all(), self.loop).result(5)
+        asyncio.run_coroutine_threadsafe(self._close_all(), self.loop).result(5)
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join(5)
         self.loop.close()
+
+    async def _close_all(self) -> None:
+        for proxy in self._proxies:
+            proxy.close()
+        tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0.05)  # transports close in the loop's next turns
 
 
 class Proxy:
@@ -47,9 +58,16 @@ class Proxy:
         self._flowing = asyncio.Event()
         self._flowing.set()
         self._open: set[Writers] = set()
+        self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
-        await asyncio.start_server(self._serve, "127.0.0.1", self.port, backlog=1024)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, backlog=1024)
+
+    def close(self) -> None:
+        """Listen no more and reset what is open."""
+        self.cut()
+        if self._server is not None:
+            self._server.close()
 
     def cut(self) -> None:
         self._is_cut = True
@@ -102,10 +120,3 @@ class Proxy:
 def _abort(pair: Writers) -> None:
     for writer in pair:
         writer.transport.abort()
-
-
-async def _cancel_all() -> None:
-    tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
