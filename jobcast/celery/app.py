@@ -32,6 +32,9 @@ def _configuration(settings: Settings) -> dict[str, Any]:
             "socket_connect_timeout": BROKER_TIMEOUT,
         },
         "result_expires": settings.jobcast_retention_seconds,
+        # Otherwise a task that succeeded fails when Redis is away at that moment.
+        "result_backend_always_retry": True,
+        "result_backend_max_sleep_between_retries_ms": 1000,
         "worker_prefetch_multiplier": 1,  # a long job must not hold others back
         "worker_soft_shutdown_timeout": SOFT_SHUTDOWN_TIMEOUT,
         "worker_enable_soft_shutdown_on_idle": False,

@@ -6,7 +6,7 @@ import contextlib
 from typing import Any
 
 from celery import Task, states
-from celery.exceptions import Ignore
+from celery.exceptions import Ignore, Reject, Retry
 
 from jobcast.celery.reporting import reporter_of
 from jobcast.errors import JobCancelled
@@ -32,12 +32,24 @@ class ProgressTask(Task):  # type: ignore[type-arg]  # generic in the stubs only
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         try:
-            return self.run(*args, **kwargs)
+            result = self.run(*args, **kwargs)
+        except (Retry, Reject, Ignore):
+            raise  # not an end, or told by a signal
         except JobCancelled:
             if not self.request.id:
                 raise
             self._end_cancelled(self.request.id)
             raise Ignore from None
+        except Exception as error:
+            self._tell("failed", str(error) or type(error).__name__)
+            raise
+        self._tell(self.success_status)
+        return result
+
+    def _tell(self, status: JobStatus, error: str | None = None) -> None:
+        """Tell the end before Celery stores the result, which waits or fails while Redis is away."""
+        if self.request.id and not self.request.called_directly:
+            reporter_of(self.app).end_job(self.request.id, status, error)
 
     def _end_cancelled(self, job_id: str) -> None:
         reporter_of(self.app).end_job(job_id, "cancelled")
