@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import signal
@@ -83,7 +84,7 @@ class Stack:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    @property
+    @functools.cached_property
     def ledger(self) -> RedisLedger:
         return RedisLedger.from_url(self.valkey.url)
 
@@ -132,6 +133,7 @@ class Stack:
                 process.kill()
                 process.wait()
         self.processes.clear()
+        self.ledger.close()
         self.valkey.stop()
 
     def logs(self) -> str:

@@ -178,6 +178,9 @@ class MemoryLedger(Ledger):
     def ping(self) -> None:
         """Always there."""
 
+    def close(self) -> None:
+        """Nothing to give up."""
+
     def lose_everything(self) -> None:
         """Forget it all, as a store that was restarted without its data."""
         with self._lock:

@@ -216,6 +216,10 @@ class Ledger(ABC):
     def ping(self) -> None:
         """Return when the store answers."""
 
+    @abstractmethod
+    def close(self) -> None:
+        """Give up the connections to the store; a later verb makes new ones."""
+
 
 def new_epoch() -> str:
     """A name for the life of a topic in a store."""

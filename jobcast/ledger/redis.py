@@ -207,6 +207,9 @@ class RedisLedger(Ledger):
     def ping(self) -> None:
         self._redis.ping()
 
+    def close(self) -> None:
+        self._redis.close()
+
     def _write(self, topic: Topic, args: Sequence[str | int]) -> Appended:
         answer = cast(list[Any], self._script(keys=_keys(topic), args=list(args)))
         outcome, sequence, epoch, attempt, cancel, unread = answer

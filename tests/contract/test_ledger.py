@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Callable, Iterator
+from contextlib import closing
 
 import pytest
 import redis
@@ -29,7 +30,9 @@ def ledger(request: pytest.FixtureRequest, valkey: EmbeddedValkey) -> Iterator[L
     if request.param == "memory":
         yield MemoryLedger(history=10)
     else:
-        yield RedisLedger.from_url(valkey.url, history=10)
+        redis_ledger = RedisLedger.from_url(valkey.url, history=10)
+        yield redis_ledger
+        redis_ledger.close()
 
 
 @pytest.fixture
@@ -318,18 +321,20 @@ def test_a_store_that_will_never_take_an_event_is_told_apart(valkey, job_id):
     """Somebody else's value under our key."""
     with redis.Redis.from_url(valkey.url) as client:
         client.set(f"jobcast:{{job:{job_id}}}:history", "not ours")
-    with pytest.raises(LedgerRefused):
-        RedisLedger.from_url(valkey.url).append_job(update(job_id))
+    with closing(RedisLedger.from_url(valkey.url)) as ledger, pytest.raises(LedgerRefused):
+        ledger.append_job(update(job_id))
 
 
 def test_topics_go_away_when_nobody_uses_them(valkey, job_id):
     """Every key has a time to live; a job that has ended a shorter one."""
-    ledger = RedisLedger.from_url(valkey.url, retention=100)
-    ledger.append_job(update(job_id))
-    ledger.append_notification(job_id, notification("n"))
-    ledger.append_analytics(job_id, sync("s", 1))
-    ledger.list_job(job_id, "x")
-    with redis.Redis.from_url(valkey.url, decode_responses=True) as client:
+    with (
+        closing(RedisLedger.from_url(valkey.url, retention=100)) as ledger,
+        redis.Redis.from_url(valkey.url, decode_responses=True) as client,
+    ):
+        ledger.append_job(update(job_id))
+        ledger.append_notification(job_id, notification("n"))
+        ledger.append_analytics(job_id, sync("s", 1))
+        ledger.list_job(job_id, "x")
         keys = client.keys(f"*{job_id}*")
         assert len(keys) >= 9
         assert all(client.ttl(key) > 86_400 for key in keys)
