@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import threading
+import warnings
 from types import TracebackType
 from typing import Any
 
@@ -46,6 +48,9 @@ class Watcher:
         self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
     ) -> None:
         self.client.disconnect()
+        # The client library leaves the sockets of connections it lost to the garbage collector.
+        with warnings.catch_warnings(action="ignore", category=ResourceWarning):
+            gc.collect()
 
     def call(self, event: str, argument: Any, namespace: str = "/jobs") -> Any:
         """Emit and return the ack."""
