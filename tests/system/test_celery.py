@@ -17,9 +17,9 @@ from tests.watcher import Watcher, assert_no_regression
 
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory: pytest.TempPathFactory):
-    """A stack with a short interval and short leases."""
+    """A stack with a short interval; leases are so long that signals, not the sweeper, tell the ends."""
     folder = tmp_path_factory.mktemp("celery")
-    with Stack(folder, SOCKETIO_DEBOUNCE_MS="100", JOBCAST_LEASE_MS="1000") as running:
+    with Stack(folder, SOCKETIO_DEBOUNCE_MS="100", JOBCAST_LEASE_MS="20000") as running:
         yield running
 
 
