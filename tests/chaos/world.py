@@ -116,7 +116,7 @@ class World(Stack):
     def command(self, *words: str) -> Any:
         """One command to the ledger's store, from outside."""
         with redis.Redis(port=self.valkey.port, socket_timeout=5) as client:
-            return client.execute_command(*words)  # type: ignore[no-untyped-call]
+            return client.execute_command(*words)
 
     def restart_store(self, *, pause: float, with_data: bool) -> None:
         """Kill the ledger's store and start it again on its port."""
