@@ -317,7 +317,7 @@ class Reporter:
         if (due := self._debouncer.next_due()) is not None:
             waits.append(due)
         if self._state.jobs:
-            waits.append(self._renew_at - self._clock())
+            waits.append(max(self._renew_at, self._retry_at) - self._clock())
         if self._state.outbox:
             waits.append(self._retry_at - self._clock())
         return max(0.0, min(waits))

@@ -135,6 +135,28 @@ def test_a_store_that_is_away_is_asked_seldom(desk):
     assert 60 <= desk.reporter.counters.failed <= 140
 
 
+def test_the_thread_sleeps_while_the_store_is_away():
+    """A lease that cannot be renewed must not keep it awake: the task would pay for that."""
+    store = Store(FakeClock())
+    store.away = True
+
+    class Counted(Reporter):
+        steps = 0
+
+        def step(self) -> None:
+            self.steps += 1
+            super().step()
+
+    reporter = Counted(store, interval=0.05, lease=0.02)
+    progress = reporter.start_job("j")
+    deadline = time.monotonic() + 0.5
+    while time.monotonic() < deadline:
+        progress.advance()
+        time.sleep(0.001)
+    assert reporter.steps < 200
+    reporter.close(0)
+
+
 def test_events_keep_their_order_through_an_outage(desk):
     """Notifications and sync events are never merged away."""
     desk.store.away = True
