@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import tempfile
 import time
 from collections.abc import Sequence
@@ -53,6 +54,8 @@ def run(scenario: Scenario, seed: int, jobs: int, folder: Path | None = None) ->
     figures.seconds = time.monotonic() - begun
     if not figures.counts_hold:
         figures.evidence.append(f"logs: {where.name} in the folder for temporary files")
+    elif folder is None:
+        shutil.rmtree(where)
     return figures
 
 
