@@ -20,15 +20,22 @@ _FLAGS: Final = '","binary":false,"skip_sid":null,"callback":null,"merge":'
 _DATA: Final = ',"data":['
 _CLOSING: Final = "]}"
 
+_OPENING_BYTES: Final = _OPENING.encode()
+_ROOM_BYTES: Final = _ROOM.encode()
+_EVENT_BYTES: Final = _EVENT.encode()
+_FLAGS_BYTES: Final = _FLAGS.encode()
+_DATA_BYTES: Final = _DATA.encode()
+_CLOSING_BYTES: Final = _CLOSING.encode()
+
 
 class Cut(NamedTuple):
-    """One of our envelopes, cut apart; ``payload`` is JSON."""
+    """One of our envelopes, cut apart; bytes are UTF-8, ``payload`` is JSON."""
 
-    namespace: str
+    namespace: bytes
     room: str
-    event: str
+    event: bytes
     merge: bool
-    payload: str
+    payload: bytes
 
 
 def head(topic: Topic, event: str) -> str:
@@ -41,33 +48,52 @@ def seal(envelope_head: str, merge: bool, payload: str) -> str:
     return f"{envelope_head}{'true' if merge else 'false'}{_DATA}{payload}{_CLOSING}"
 
 
-def cut(message: str) -> Cut | None:
-    """The parts of one of our own envelopes, or None for anybody else's."""
-    if not message.startswith(_OPENING) or not message.endswith(_CLOSING):
+def room_of(message: bytes) -> str | None:
+    """The room one of our own envelopes is for, before anything else of it is looked at; None otherwise."""
+    if not message.startswith(_OPENING_BYTES) or not message.endswith(_CLOSING_BYTES):
         return None
-    namespace, at = _until(message, len(_OPENING), _ROOM)
-    room, at = _until(message, at, _EVENT)
-    event, at = _until(message, at, _FLAGS)
-    merge, at = _until(message, at, _DATA)
-    if at < 0 or merge not in ("true", "false"):
+    if not _is_utf8(message):
         return None
-    return Cut(namespace, room, event, merge == "true", message[at : -len(_CLOSING)])
+    _, at = _until(message, len(_OPENING_BYTES), _ROOM_BYTES)
+    room, at = _until(message, at, _EVENT_BYTES)
+    return room.decode() if at >= 0 else None
 
 
-def position(payload: str) -> tuple[int, str] | None:
+def _is_utf8(message: bytes) -> bool:
+    if message.isascii():
+        return True
+    try:
+        message.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def cut(message: bytes) -> Cut | None:
+    """The parts of an envelope that ``room_of`` knows, or None when it only looked like one of ours."""
+    namespace, at = _until(message, len(_OPENING_BYTES), _ROOM_BYTES)
+    room, at = _until(message, at, _EVENT_BYTES)
+    event, at = _until(message, at, _FLAGS_BYTES)
+    merge, at = _until(message, at, _DATA_BYTES)
+    if at < 0 or merge not in (b"true", b"false") or b'"' in event:
+        return None
+    return Cut(namespace, room.decode(), event, merge == b"true", message[at : -len(_CLOSING_BYTES)])
+
+
+def position(payload: bytes) -> tuple[int, str] | None:
     """Sequence and epoch at the start of a payload that the ledger stored, or None."""
-    if not payload.startswith('{"sequence":'):
+    if not payload.startswith(b'{"sequence":'):
         return None
-    sequence, at = _until(payload, len('{"sequence":'), ',"epoch":"')
-    epoch, at = _until(payload, at, '"')
-    if at < 0 or not sequence.isdecimal():
+    sequence, at = _until(payload, len(b'{"sequence":'), b',"epoch":"')
+    epoch, at = _until(payload, at, b'"')
+    if at < 0 or not sequence.isdigit():
         return None
-    return int(sequence), epoch
+    return int(sequence), epoch.decode()
 
 
-def _until(text: str, start: int, mark: str) -> tuple[str, int]:
-    """The text from ``start`` to ``mark`` and where it goes on; ("", -1) without the mark."""
+def _until(text: bytes, start: int, mark: bytes) -> tuple[bytes, int]:
+    """The bytes from ``start`` to ``mark`` and where it goes on; (b"", -1) without the mark."""
     end = text.find(mark, start) if start >= 0 else -1
     if end < 0:
-        return "", -1
+        return b"", -1
     return text[start:end], end + len(mark)

@@ -67,8 +67,8 @@ def create_app(settings: Settings) -> Web:
     is_allowed = origin_check(settings)
     app = _flask_app(settings)
     subscriptions = Subscriptions()
-    fanout = Fanout(subscriptions, ledger, settings.debounce_seconds)
-    manager = FanoutManager(settings.redis_url, settings.socketio_channel, fanout)
+    fanout = Fanout(subscriptions, ledger, settings.debounce_seconds, pause=lambda: socketio.sleep(0))
+    manager = FanoutManager(settings.redis_url, settings.socketio_channel, fanout, subscriptions)
     socketio = _socketio(app, manager, settings, is_allowed)
     _add_namespaces(socketio, services, Subscriber(socketio.server, subscriptions, fanout, ledger))
     registry = make_registry(
@@ -98,6 +98,7 @@ def _socketio(app: Flask, manager: FanoutManager, settings: Settings, is_allowed
         manage_session=False,
         ping_interval=PING_INTERVAL,
         max_http_buffer_size=CLIENT_MESSAGE_LIMIT,
+        monitor_clients=False,  # web.fanout.door does, for everybody in one loop
     )
     note_acks(socketio.server)
     guard_queues(socketio.server)

@@ -21,6 +21,9 @@ import eventlet.wsgi
 from jobcast import InvalidSetting, Settings
 from jobcast.models import ServerRestarting
 from web.app import Web, create_app
+from web.fanout.door.build import build_door
+from web.fanout.door.door import Door
+from web.fanout.door.plain import PlainDoor
 from web.fanout.websocket import use_plain_websockets
 from web.sweeper import Sweeper
 
@@ -32,6 +35,8 @@ BACKLOG: Final = 4096
 MAX_CONNECTIONS: Final = 100_000
 #: Bytes the kernel holds for a client that does not read; its own default grows to megabytes.
 SEND_BUFFER: Final = 64 * 1024
+#: Seconds a connection that is kept alive may be silent.
+IDLE: Final = 75
 #: Seconds clients are given to go; a platform kills after 30.
 DRAIN: Final = 5.0
 #: Seconds in which they hear that the server restarts.
@@ -81,40 +86,14 @@ def _bind(settings: Settings) -> socket.socket:
     return bound
 
 
-class Door:
-    """The listening socket; once closed it lets nobody in, and leaves those inside alone.
-
-    eventlet's server hangs up on everybody when its own socket goes.
-    """
-
-    def __init__(self, listening: socket.socket) -> None:
-        self._listening = listening
-        self._is_open = True
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._listening, name)
-
-    def accept(self) -> Any:
-        while self._is_open:
-            try:
-                return self._listening.accept()
-            except OSError:
-                if self._is_open:
-                    raise
-        return eventlet.Event().wait()
-
-    def close(self) -> None:
-        self._is_open = False
-        self._listening.close()
-
-
 def _serve(web: Web, listening: socket.socket) -> None:
     _raise_descriptor_limit()
     web.manager.start()
     for loop in (_release_loop, _compare_loop, _sweep_loop):
         eventlet.spawn(_forever, loop, web)
     host, port = listening.getsockname()[:2]
-    door = Door(listening)
+    door = build_door(web.socketio.server, web.app, listening) or PlainDoor(listening)
+    door.open()
     _stop_on_signals(web, door)
     logger.info("serving on http://%s:%s", host, port)
     eventlet.wsgi.server(
@@ -124,6 +103,7 @@ def _serve(web: Web, listening: socket.socket) -> None:
         log=logging.getLogger("web.access"),
         log_output=False,
         debug=False,
+        socket_timeout=IDLE,
     )
 
 
@@ -133,7 +113,7 @@ def _raise_descriptor_limit() -> None:
     logger.info("up to %s descriptors", hard)
 
 
-def _stop_on_signals(web: Web, door: Door) -> None:
+def _stop_on_signals(web: Web, door: Door | PlainDoor) -> None:
     def handle(signum: int, frame: Any) -> None:
         eventlet.hubs.get_hub().schedule_call_global(0, eventlet.spawn, _stop, web, door)
 
@@ -141,7 +121,7 @@ def _stop_on_signals(web: Web, door: Door) -> None:
         signal.signal(signum, handle)
 
 
-def _stop(web: Web, door: Door) -> None:
+def _stop(web: Web, door: Door | PlainDoor) -> None:
     """Let nobody in, tell everybody, see them out, end."""
     logger.info("stopping")
     eventlet.spawn_after(DEADLINE, os._exit, 0)
@@ -163,7 +143,8 @@ def _see_out(web: Web) -> None:
     share = len(sockets) // rounds + 1
     for _ in range(rounds):
         for sid in list(sockets)[:share]:
-            sockets.pop(sid).close(wait=False, abort=True)
+            if gone := sockets.pop(sid, None):
+                gone.close(wait=False, abort=True)
         eventlet.sleep(0.1)
         if not sockets:
             return

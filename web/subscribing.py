@@ -80,7 +80,6 @@ class Subscriber:
     def unsubscribe(self, sid: str, topic: Topic) -> None:
         """Leave; harmless for somebody who never joined."""
         self._subscriptions.close(sid, topic.room)
-        self._server.manager.leave_room(sid, topic.namespace, topic.room)
 
     def forget(self, sid: str) -> None:
         """The client has gone."""
@@ -104,9 +103,7 @@ class Subscriber:
 
     def _join(self, sid: str, topic: Topic) -> Subscription:
         eio_sid = self._server.manager.eio_sid_from_sid(sid, topic.namespace)
-        subscription = self._subscriptions.open(sid, topic, Outlet(self._server.eio, eio_sid))
-        self._server.manager.enter_room(sid, topic.namespace, topic.room)
-        return subscription
+        return self._subscriptions.open(sid, topic, Outlet(self._server.eio, eio_sid))
 
     def _answer(self, subscription: Subscription, snapshot: Snapshot) -> dict[str, Any]:
         topic = subscription.topic

@@ -7,9 +7,9 @@ is capped per room, however many workers report it; everything else goes out at 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
-
-from engineio.packet import MESSAGE, Packet
+from typing import Final
 
 from jobcast import envelope
 from jobcast.debounce import Debouncer
@@ -17,9 +17,13 @@ from jobcast.envelope import Cut
 from jobcast.errors import LedgerUnavailable
 from jobcast.ledger import Ledger, Snapshot
 from jobcast.topics import JOB, Topic
+from web.fanout.events import Event
 from web.fanout.subscriptions import Placed, Subscription, Subscriptions
 
 logger = logging.getLogger(__name__)
+
+#: Clients of one room that are sent to before others on the hub get their turn.
+SHARE: Final = 256
 
 
 @dataclass(slots=True)
@@ -34,30 +38,43 @@ class Counters:
 
 
 class Fanout:
-    """Delivers envelopes to subscriptions; ``interval`` is the rate cap per job, in seconds."""
+    """Delivers envelopes to subscriptions; ``interval`` is the rate cap per job, in seconds.
 
-    def __init__(self, subscriptions: Subscriptions, ledger: Ledger, interval: float) -> None:
+    ``pause`` gives others on the hub their turn in the middle of a large room.
+    """
+
+    def __init__(
+        self,
+        subscriptions: Subscriptions,
+        ledger: Ledger,
+        interval: float,
+        pause: Callable[[], None] = lambda: None,
+    ) -> None:
         self.counters = Counters()
         #: Subscriptions of clients that do not read, in the order they fell behind.
         self.behind: dict[Subscription, None] = {}
         self.debouncer: Debouncer[str, Cut] = Debouncer(interval)
         self._subscriptions = subscriptions
         self._ledger = ledger
+        self._pause = pause
+        self._delivering = False
 
-    def receive(self, message: str) -> bool:
+    def receive(self, message: bytes) -> bool:
         """Take one of our own envelopes from the channel; False for anybody else's."""
         self.counters.received += 1
-        cut = envelope.cut(message)
-        if cut is None:
+        room = envelope.room_of(message)
+        if room is None:
             return False
-        if self._subscriptions.of_room(cut.room):
-            self._cap(cut)
-        else:
+        if not self._subscriptions.has_followers(room):
             self.counters.nobody_here += 1
+        elif cut := envelope.cut(message):
+            self._cap(cut)
         return True
 
     def release_due(self) -> None:
-        """Deliver the progress whose interval is over."""
+        """Deliver the progress whose interval is over; not into the middle of another delivery."""
+        if self._delivering:
+            return
         for cut in self.debouncer.due():
             self._deliver(cut)
 
@@ -108,11 +125,23 @@ class Fanout:
         if place is None:
             logger.error("an envelope without a position was dropped: %s", cut.room)
             return
-        packet = event_packet(cut.namespace, cut.event, cut.payload)
-        for subscription in self._subscriptions.of_room(cut.room):
-            self.counters.delivered += subscription.offer(*place, packet)
+        followers = self._subscriptions.of_room(cut.room)
+        if not followers or followers[0].topic.namespace.encode() != cut.namespace:
+            return
+        event = Event(cut.namespace, cut.event, cut.payload)
+        self._delivering = True
+        try:
+            self._send(followers, *place, event)
+        finally:
+            self._delivering = False
+
+    def _send(self, followers: tuple[Subscription, ...], sequence: int, epoch: str, event: Event) -> None:
+        for number, subscription in enumerate(followers, 1):
+            self.counters.delivered += subscription.offer(sequence, epoch, event)
             if subscription.behind:
                 self.behind[subscription] = None
+            if number % SHARE == 0:
+                self._pause()
 
     def _catch_up(self, topic: Topic, sequence: int, epoch: str | None) -> None:
         behind = [
@@ -139,14 +168,11 @@ class Fanout:
 
 
 def packets(topic: Topic, snapshot: Snapshot) -> list[Placed]:
-    """A snapshot's events as sequence, epoch and encoded packet."""
+    """A snapshot's events as sequence, epoch and encoded event."""
     found = []
-    for event in snapshot.events:
-        sequence, epoch = envelope.position(event.payload) or (snapshot.sequence, snapshot.epoch or "")
-        found.append((sequence, epoch, event_packet(topic.namespace, event.event, event.payload)))
+    for stored in snapshot.events:
+        payload = stored.payload.encode()
+        sequence, epoch = envelope.position(payload) or (snapshot.sequence, snapshot.epoch or "")
+        event = Event(topic.namespace.encode(), stored.event.encode(), payload)
+        found.append((sequence, epoch, event))
     return found
-
-
-def event_packet(namespace: str, event: str, payload: str) -> Packet:
-    """A Socket.IO EVENT packet around JSON that is already there."""
-    return Packet(MESSAGE, f'2{namespace},["{event}",{payload}]')

@@ -12,12 +12,13 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import redis
-import socketio
 
 from jobcast.ledger.redis import connect
 from jobcast.topics import KINDS
 from web.fanout.fanout import Fanout
 from web.fanout.listener import Listener
+from web.fanout.rooms import Rooms
+from web.fanout.subscriptions import Subscriptions
 
 logger = logging.getLogger(__name__)
 
@@ -25,13 +26,13 @@ logger = logging.getLogger(__name__)
 _ROOMS_ONLY: Final = frozenset(kind.namespace for kind in KINDS.values())
 
 
-class FanoutManager(socketio.PubSubManager):  # type: ignore[misc]  # untyped library
+class FanoutManager(Rooms):
     """Listens for everybody, publishes for stock emits of this process."""
 
     name = "jobcast"
 
-    def __init__(self, url: str, channel: str, fanout: Fanout) -> None:
-        super().__init__(channel=channel)
+    def __init__(self, url: str, channel: str, fanout: Fanout, subscriptions: Subscriptions) -> None:
+        super().__init__(subscriptions, channel)
         self._redis: redis.Redis = connect(url)
         self._fanout = fanout
         self.listener = Listener(
@@ -46,7 +47,7 @@ class FanoutManager(socketio.PubSubManager):  # type: ignore[misc]  # untyped li
     def _publish(self, data: dict[str, Any]) -> None:
         self._redis.publish(self.channel, self.json.dumps(data))
 
-    def _listen(self) -> Iterator[str]:
+    def _listen(self) -> Iterator[bytes]:
         for message in self.listener.messages():
             if not self._fanout.receive(message):
                 yield message

@@ -1,9 +1,11 @@
 """One client's way out, with a bound: what a client does not read is not piled up for it.
 
-Engine.IO queues without limit. Here a client whose queue holds too much is sent nothing more; its
-subscriptions are marked as behind, which costs a flag, and are brought up to date from the ledger when it
-reads again. Answers and stock emits cannot be read again, so a client that lets too many of those pile up
-is disconnected.
+A client that has too much waiting is sent nothing more; its subscriptions are marked as behind, which costs
+a flag, and are brought up to date from the ledger when it reads again. Answers and stock emits cannot be
+read again, so a client that lets too many of those pile up is disconnected.
+
+WebSocket clients of the front door keep their own account. Here is that of the stock sockets: long polling,
+and WebSockets when the front door is closed. Engine.IO queues for them without limit.
 """
 
 from __future__ import annotations
@@ -19,16 +21,17 @@ import socketio
 from engineio.exceptions import SocketIsClosedError
 from engineio.packet import Packet
 
+from web.fanout.door.client import ROOM, WebSocketClient
+from web.fanout.events import Event
+
 logger = logging.getLogger(__name__)
 
-#: Bytes queued for a client before it counts as slow. The writer may hold as many again in its hands.
-QUEUE_LIMIT: Final = 128 * 1024
 #: Packets below which a queue is not measured.
 FEW: Final = 256
 
 
 class Outlet:
-    """Sends to one Engine.IO client as long as it reads."""
+    """Sends to one Engine.IO client as long as it reads, whatever its transport is at the moment."""
 
     __slots__ = ("_eio", "_eio_sid", "_queued")
 
@@ -37,10 +40,22 @@ class Outlet:
         self._eio_sid = eio_sid
         self._queued = 0
 
-    def send(self, packet: Packet) -> bool:
-        """Queue the packet; False when the client has gone or is too far behind."""
+    def send(self, event: Event) -> bool:
+        """Take the event; False when the client has gone or is too far behind."""
         socket = self._eio.sockets.get(self._eio_sid)
-        if socket is None or socket.closed or not self._has_room(socket):
+        if type(socket) is WebSocketClient:
+            return socket.offer(event)
+        return socket is not None and self._queue(socket, event.packet)
+
+    def has_room(self) -> bool:
+        """Whether the client would be sent something now."""
+        socket = self._eio.sockets.get(self._eio_sid)
+        if type(socket) is WebSocketClient:
+            return socket.has_room
+        return socket is not None and not socket.closed and self._has_room(socket)
+
+    def _queue(self, socket: Any, packet: Packet) -> bool:
+        if socket.closed or not self._has_room(socket):
             return False
         self._queued += len(packet.data)
         try:
@@ -49,25 +64,20 @@ class Outlet:
             return False
         return True
 
-    def has_room(self) -> bool:
-        """Whether the client would be sent something now."""
-        socket = self._eio.sockets.get(self._eio_sid)
-        return socket is not None and not socket.closed and self._has_room(socket)
-
     def _has_room(self, socket: Any) -> bool:
         if socket.queue.empty():
             self._queued = 0
-        return self._queued < QUEUE_LIMIT
+        return self._queued < ROOM
 
 
 def guard_queues(server: socketio.Server) -> None:
-    """Disconnect a client whose queue of answers and stock emits grows past the bound."""
+    """Disconnect a stock client whose queue of answers and stock emits grows past the bound."""
     send = server._send_eio_packet
 
     @functools.wraps(send)
     def guarded(eio_sid: str, packet: Packet) -> None:
         socket = server.eio.sockets.get(eio_sid)
-        if socket is not None and _is_flooded(socket):
+        if socket is not None and type(socket) is not WebSocketClient and _is_flooded(socket):
             _kick(server, socket)
         else:
             send(eio_sid, packet)
@@ -79,7 +89,7 @@ def _is_flooded(socket: Any) -> bool:
     queue = socket.queue
     if queue.qsize() < FEW:
         return False
-    return sum(len(packet.data or "") for packet in queue.queue if packet) > 2 * QUEUE_LIMIT
+    return sum(len(packet.data or "") for packet in queue.queue if packet) > 2 * ROOM
 
 
 def _kick(server: socketio.Server, socket: Any) -> None:

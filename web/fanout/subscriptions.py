@@ -12,18 +12,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from engineio.packet import Packet
-
 from jobcast.topics import Topic
+from web.fanout.events import Event
 
-#: Sequence, epoch and packet of one event.
-Placed = tuple[int, str, Packet]
+#: Sequence, epoch and encoding of one event.
+Placed = tuple[int, str, Event]
 
 
 class Way(Protocol):
     """Where a client's packets go; an Outlet."""
 
-    def send(self, packet: Packet) -> bool: ...
+    def send(self, event: Event) -> bool: ...
 
     def has_room(self) -> bool: ...
 
@@ -40,14 +39,14 @@ class Subscription:
     behind: bool = False
     waiting: list[Placed] | None = field(default_factory=list)
 
-    def offer(self, sequence: int, epoch: str, packet: Packet) -> bool:
+    def offer(self, sequence: int, epoch: str, event: Event) -> bool:
         """Send what is newer than what the client has; whether it was sent."""
         if self.waiting is not None:
-            self.waiting.append((sequence, epoch, packet))
+            self.waiting.append((sequence, epoch, event))
             return False
         if self.behind or (epoch == self.epoch and sequence <= self.sequence):
             return False
-        if not self.way.send(packet):
+        if not self.way.send(event):
             self.behind = True
             return False
         self.sequence, self.epoch = sequence, epoch
@@ -97,7 +96,14 @@ class Subscriptions:
         """Whether this very subscription still stands."""
         return self._by_sid.get(subscription.sid, {}).get(subscription.topic.room) is subscription
 
-    def of_room(self, room: str) -> Iterable[Subscription]:
+    def has_followers(self, room: str) -> bool:
+        return room in self._by_room
+
+    def rooms_of(self, sid: str) -> list[str]:
+        """The rooms of the topics this client follows."""
+        return list(self._by_sid.get(sid, ()))
+
+    def of_room(self, room: str) -> tuple[Subscription, ...]:
         """Those who follow this room now; safe to iterate while others come and go."""
         followers = self._by_room.get(room)
         return tuple(followers.values()) if followers else ()

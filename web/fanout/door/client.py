@@ -1,0 +1,370 @@
+"""One client's WebSocket, in the shape Engine.IO expects of its sockets; a few hundred bytes while idle.
+
+Reading happens when the poller says so and never waits. What a client sent is handled in order, by a
+greenlet that exists only meanwhile. Writing is one ``send()``; what the kernel does not take waits here, up
+to a bound, and goes out when it does.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final
+
+from engineio import packet as engine
+from engineio.exceptions import SocketIsClosedError
+
+from web.fanout.door import frames
+from web.fanout.door.frames import BadFrame, Close, Inbound, Ping
+from web.fanout.door.readiness import ERROR, HUNG_UP, IN, OUT
+from web.fanout.events import Event, frame_of
+
+if TYPE_CHECKING:
+    from web.fanout.door.door import House
+
+logger = logging.getLogger(__name__)
+
+#: Bytes that may wait for a client before it counts as slow; answers may go to twice that.
+ROOM: Final = 128 * 1024
+#: Bytes read at once.
+READ: Final = 64 * 1024
+#: Messages of one client that may wait to be handled; it is not read from meanwhile.
+BACKLOG: Final = 64
+#: Seconds for the last bytes, and the other side's farewell, once a connection was closed.
+LINGER: Final = 2.0
+
+OPEN, CLOSING, LINGERING, GONE = range(4)
+
+_PING: Final = frames.text_frame(b"2")
+_CLOSE: Final = frames.text_frame(b"1")
+
+
+class WebSocketClient:
+    """Stands in ``engineio.Server.sockets`` like a stock socket whose upgrade is done."""
+
+    __slots__ = (
+        "__weakref__",
+        "_awaits_pong",
+        "_backlog",
+        "_fd",
+        "_house",
+        "_inbound",
+        "_session",
+        "_state",
+        "_unsent",
+        "_unsent_bytes",
+        "closed",
+        "closing",
+        "last_ping",
+        "sid",
+        "tcp",
+    )
+    connected = upgraded = True
+    upgrading = False
+
+    def __init__(self, house: House, tcp: socket.socket, sid: str) -> None:
+        self.sid = sid
+        self.tcp = tcp
+        self.closed = self.closing = False
+        self.last_ping: float | None = None
+        self._house = house
+        self._fd = tcp.fileno()
+        self._state = OPEN
+        self._awaits_pong = False
+        self._inbound: Inbound | None = None
+        self._backlog: deque[Any] | None = None
+        self._unsent: deque[bytes] | None = None
+        self._unsent_bytes = 0
+        self._session: dict[str, Any] | None = None
+
+    # What Engine.IO and Socket.IO ask of a socket.
+
+    @property
+    def server(self) -> Any:
+        return self._house.engine
+
+    @property
+    def session(self) -> dict[str, Any]:
+        if self._session is None:
+            self._session = {}
+        return self._session
+
+    def send(self, packet: engine.Packet) -> None:
+        """Send an answer or a stock emit; a client that lets too many of them wait is cut off."""
+        if self.closed:
+            raise SocketIsClosedError
+        if self._unsent_bytes > 2 * ROOM:
+            self.cut_off("does not read its messages")
+        elif self._state == OPEN:
+            self._write(frame_of(packet))
+
+    def check_ping_timeout(self) -> bool:
+        """The wheel does that."""
+        if self.closed:
+            raise SocketIsClosedError
+        return True
+
+    def close(self, wait: bool = True, abort: bool = False, reason: str | None = None) -> None:
+        """End the connection; ``abort`` leaves out Engine.IO's farewell. Handlers have run on return."""
+        if self.closed or self.closing:
+            return
+        if not abort:
+            self._write(_CLOSE)
+        self._shut(frames.NORMAL)
+        self._tell_disconnect(reason or self.server.reason.SERVER_DISCONNECT)
+
+    # What the fan-out asks.
+
+    def offer(self, event: Event) -> bool:
+        """Send an event unless the client is too far behind for it; whether it was taken."""
+        return self._state == OPEN and self._unsent_bytes < ROOM and self._write(event.frame)
+
+    @property
+    def has_room(self) -> bool:
+        return self._state == OPEN and self._unsent_bytes < ROOM
+
+    @property
+    def buffered(self) -> int:
+        """Bytes that wait for the client to read."""
+        return self._unsent_bytes
+
+    def cut_off(self, why: str) -> None:
+        """Part with a client that does not read, without telling it."""
+        if self._state != GONE:
+            logger.warning("client %s %s, disconnected", self.sid, why)
+            self._lose()
+
+    # The poller and the wheel.
+
+    def ready(self, events: int) -> None:
+        """Read or write what can be; from the poller's greenlet, so nothing here waits."""
+        if events & OUT:
+            self._flush()
+        if events & IN:
+            self._read()
+        elif events & (HUNG_UP | ERROR):
+            self._lose()
+
+    def tick(self, now: float) -> float | None:
+        """Ping, or part with a client that did not answer the last one."""
+        if self._state != OPEN:
+            return self._end_lingering(now)
+        engine_io = self._house.engine
+        if self._awaits_pong:
+            logger.info("client %s did not answer a ping", self.sid)
+            self._write(_CLOSE)
+            self._shut(frames.NORMAL)
+            self._later_disconnect(engine_io.reason.PING_TIMEOUT)
+            return None
+        since = now - self.last_ping if self.last_ping else engine_io.ping_interval
+        if since < engine_io.ping_interval:
+            return float(engine_io.ping_interval - since)
+        self._awaits_pong = True
+        self.last_ping = now
+        self._write(_PING)
+        return float(engine_io.ping_timeout)
+
+    def _end_lingering(self, now: float) -> float | None:
+        if self._state != GONE and self.last_ping is not None and now < self.last_ping + LINGER:
+            return LINGER
+        self._drop()
+        return None
+
+    # Reading.
+
+    def _read(self) -> None:
+        try:
+            data = self.tcp.recv(READ)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._lose()
+        elif self._state == OPEN:
+            self._take(data)
+
+    def _take(self, data: bytes) -> None:
+        inbound = self._inbound or Inbound(self._house.engine.max_http_buffer_size)
+        try:
+            for message in inbound.feed(data):
+                self._handle(message)
+                if self._state != OPEN:
+                    return
+        except BadFrame as error:
+            self._refuse(error.code, str(error))
+            return
+        self._inbound = None if inbound.is_clean else inbound
+
+    def _handle(self, message: str | bytes | Ping | Close) -> None:
+        if isinstance(message, Ping):
+            self._write(frames.pong_frame(message))
+        elif isinstance(message, Close):
+            self._shut(frames.NORMAL)
+            self._later_disconnect(self.server.reason.TRANSPORT_CLOSE)
+        elif message == "3":
+            self._awaits_pong = False
+        else:
+            self._put_off(message)
+
+    def _refuse(self, code: int, why: str) -> None:
+        logger.info("client %s is closed: %s", self.sid, why)
+        self._shut(code)
+        self._later_disconnect(self.server.reason.TRANSPORT_ERROR)
+
+    # Handling what was read, in order.
+
+    def _put_off(self, item: object) -> None:
+        if self._backlog is None:
+            self._backlog = deque((item,))
+            self._house.turns.slow(self._work)
+        else:
+            self._backlog.append(item)
+            if len(self._backlog) == BACKLOG:
+                self._watch()
+
+    def _work(self) -> None:
+        backlog = self._backlog
+        while backlog:
+            item = backlog.popleft()
+            self._dispatch(item)
+            if len(backlog) == BACKLOG - 1:
+                self._watch()
+        self._backlog = None
+
+    def _dispatch(self, item: Any) -> None:
+        if isinstance(item, _Farewell):
+            self._tell_disconnect(item.reason)
+            return
+        try:
+            packet = engine.Packet(encoded_packet=item)
+        except (ValueError, IndexError):
+            self._refuse(frames.PROTOCOL_ERROR, "no Engine.IO packet")
+            return
+        if packet.packet_type == engine.MESSAGE:
+            self.server._trigger_event("message", self.sid, packet.data, run_async=False)
+        elif packet.packet_type == engine.CLOSE:
+            self._shut(frames.NORMAL)
+            self._tell_disconnect(self.server.reason.CLIENT_DISCONNECT)
+
+    def _later_disconnect(self, reason: str) -> None:
+        if not self.closing:
+            self._put_off(_Farewell(reason))
+
+    def _tell_disconnect(self, reason: str) -> None:
+        """Run the disconnect handlers, once, after all that came before."""
+        if self.closing:
+            return
+        self.closing = True
+        self.server._trigger_event("disconnect", self.sid, reason, run_async=False)
+        self.closed = True
+        self.server.sockets.pop(self.sid, None)
+
+    # Writing.
+
+    def _write(self, frame: bytes) -> bool:
+        if self._unsent is not None:
+            self._unsent.append(frame)
+            self._unsent_bytes += len(frame)
+            return True
+        try:
+            sent = self.tcp.send(frame)
+        except (BlockingIOError, InterruptedError):
+            sent = 0
+        except OSError:
+            self._lose()
+            return False
+        if sent < len(frame):
+            self._keep(frame[sent:])
+        return True
+
+    def _keep(self, rest: bytes) -> None:
+        self._unsent = deque((rest,))
+        self._unsent_bytes = len(rest)
+        self._watch()
+
+    def _flush(self) -> None:
+        """Send what waited, as much of it in one go as the kernel takes."""
+        while self._unsent:
+            batch = self._gather()
+            try:
+                sent = self.tcp.send(batch)
+            except (BlockingIOError, InterruptedError):
+                sent = 0
+            except OSError:
+                self._lose()
+                return
+            self._unsent_bytes -= sent
+            if sent < len(batch):
+                self._unsent.appendleft(batch[sent:])
+                return
+        self._unsent = None
+        if self._state == CLOSING:
+            self._shut_writing()
+        elif self._state != GONE:
+            self._watch()
+
+    def _gather(self) -> bytes:
+        unsent = self._unsent
+        parts, size = [], 0
+        while unsent and size < READ:
+            parts.append(unsent.popleft())
+            size += len(parts[-1])
+        return b"".join(parts)
+
+    # Ending.
+
+    def _shut(self, code: int) -> None:
+        """Say goodbye, let what waits go out, and read nothing more."""
+        if self._state != OPEN:
+            return
+        self._write(frames.close_frame(code))
+        if self._state != OPEN:  # lost while writing
+            return
+        self._state = CLOSING
+        self._inbound = None
+        self.last_ping = self._house.wheel.now()
+        self._house.wheel.add(self, LINGER)
+        if self._unsent is None:
+            self._shut_writing()
+
+    def _shut_writing(self) -> None:
+        self._state = LINGERING
+        try:
+            self.tcp.shutdown(socket.SHUT_WR)
+        except OSError:
+            self._drop()
+        else:
+            self._watch()
+
+    def _lose(self) -> None:
+        """The connection is no more; the handlers hear of it in turn."""
+        self._drop()
+        self._later_disconnect(self.server.reason.TRANSPORT_CLOSE)
+
+    def _drop(self) -> None:
+        if self._state == GONE:
+            return
+        self._state = GONE
+        self._unsent = self._inbound = None
+        self._unsent_bytes = 0
+        self._house.poller.forget(self._fd)
+        self.tcp.close()
+
+    def _watch(self) -> None:
+        """Have the poller look for what we can use now."""
+        if self._state == GONE:
+            return
+        is_full = self._backlog is not None and len(self._backlog) >= BACKLOG
+        events = (0 if is_full else IN) | (OUT if self._unsent else 0)
+        self._house.poller.change(self._fd, events)
+
+
+class _Farewell:
+    """The last item of a client's backlog."""
+
+    __slots__ = ("reason",)
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason

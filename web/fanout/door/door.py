@@ -1,0 +1,250 @@
+"""Who comes in, and by which way: a Socket.IO WebSocket stays here, all else goes on to eventlet's server."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import parse_qs
+
+import eventlet
+from engineio.packet import OPEN, Packet
+from eventlet.greenio import GreenSocket
+from eventlet.hubs import notify_opened
+
+from web.fanout.door.client import WebSocketClient
+from web.fanout.door.frames import text_frame
+from web.fanout.door.handshake import HEAD_LIMIT, NotOurs, Request, Undecided, answer, recognise
+from web.fanout.door.pings import Wheel
+from web.fanout.door.poller import Poller
+from web.fanout.door.readiness import EDGE, IN
+from web.fanout.door.turns import Turns
+from web.fanout.door.upgrade import PATIENCE, Upgrade
+
+logger = logging.getLogger(__name__)
+
+#: Connections accepted before anything else is looked at.
+ACCEPT_AT_ONCE: Final = 64
+#: Seconds in which a connection has to have said what it wants.
+HANDSHAKE: Final = 10.0
+#: Seconds to wait when there are no descriptors left.
+BREATHER: Final = 0.5
+
+
+@dataclass(slots=True)
+class Counters:
+    """How many came in which way since this process started."""
+
+    websockets: int = 0
+    upgrades: int = 0
+    passed_on: int = 0
+    timed_out: int = 0
+
+
+@dataclass(eq=False)
+class House:
+    """What all connections share; ``scope`` is the part of a WSGI environ that is the same for all."""
+
+    engine: Any
+    environs: dict[str, Any]
+    scope: dict[str, Any]
+    poller: Poller = field(default_factory=Poller)
+    wheel: Wheel = field(default_factory=Wheel)
+    turns: Turns = field(default_factory=Turns)
+    counters: Counters = field(default_factory=Counters)
+
+    def start(self) -> None:
+        for loop in (self.poller.run, self.wheel.run, self.turns.run):
+            eventlet.spawn(loop)
+
+    def admit(self, client: WebSocketClient, request: Request) -> None:
+        """Have Engine.IO know the client; its environ is made when somebody asks for it."""
+        self.engine.sockets[client.sid] = client
+        self.environs[client.sid] = request
+        self.wheel.add(client, self.engine.ping_interval)
+
+
+class Door:
+    """The listening socket, as ``eventlet.wsgi`` sees it: ``accept()`` returns what is not ours.
+
+    Once closed it lets nobody in, and leaves those inside alone; eventlet's server hangs up on everybody
+    when its own socket goes.
+    """
+
+    def __init__(self, listening: Any, house: House) -> None:
+        self._listening = listening
+        self._house = house
+        self._passed_on: Any = eventlet.Queue()
+        self._is_open = True
+
+    def open(self) -> None:
+        """Begin to accept."""
+        raw = self._listening.fd
+        raw.setblocking(False)
+        self._house.poller.watch(raw.fileno(), self, IN)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._listening, name)
+
+    def accept(self) -> Any:
+        """The next connection for eventlet's server."""
+        return self._passed_on.get()
+
+    def close(self) -> None:
+        if self._is_open:
+            self._is_open = False
+            self._house.poller.forget(self._listening.fileno())
+            self._listening.close()
+
+    def ready(self, events: int) -> None:
+        """Accept what waits, and have a look at each."""
+        for _ in range(ACCEPT_AT_ONCE):
+            try:
+                tcp, peer = self._listening.fd.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                self._rest(error)
+                return
+            self.let_in(tcp, peer)
+
+    def let_in(self, tcp: socket.socket, peer: Any) -> None:
+        """Look at a new connection."""
+        tcp.setblocking(False)
+        visitor = Visitor(self._house, tcp, peer if isinstance(peer, tuple) else (), self.pass_on)
+        self._house.poller.watch(tcp.fileno(), visitor, IN | EDGE)
+        self._house.wheel.add(visitor, HANDSHAKE)
+
+    def pass_on(self, tcp: socket.socket, peer: Any) -> None:
+        self._house.counters.passed_on += 1
+        notify_opened(tcp.fileno())
+        self._passed_on.put((GreenSocket(tcp), peer))
+
+    def _rest(self, error: OSError) -> None:
+        logger.error("cannot accept connections for a moment: %s", error)
+        raw = self._listening.fd
+        self._house.poller.change(raw.fileno(), 0)
+        eventlet.spawn_after(BREATHER, self._resume)
+
+    def _resume(self) -> None:
+        if self._is_open:
+            self._house.poller.change(self._listening.fileno(), IN)
+
+
+class Visitor:
+    """A connection that has not said enough yet. Its bytes are looked at, not read."""
+
+    __slots__ = ("_decided", "_house", "_pass_on", "_peer", "_request", "_tcp")
+
+    def __init__(
+        self, house: House, tcp: socket.socket, peer: tuple[Any, ...], pass_on: Callable[..., None]
+    ) -> None:
+        self._house = house
+        self._tcp = tcp
+        self._peer = peer
+        self._pass_on = pass_on
+        self._request: Request | None = None
+        self._decided = False
+
+    def ready(self, events: int) -> None:
+        if self._decided:
+            return
+        try:
+            self._look(self._tcp.recv(HEAD_LIMIT, socket.MSG_PEEK))
+        except (Undecided, BlockingIOError, InterruptedError):
+            pass
+        except NotOurs:
+            self._leave_to_wsgi()
+        except OSError:
+            self._turn_away()
+
+    def _look(self, head: bytes) -> None:
+        if not head:
+            raise ConnectionResetError
+        self._request = recognise(head, self._peer, self._house.scope)
+        self._decided = True
+        self._house.turns.quick(self._enter)
+
+    def tick(self, now: float) -> None:
+        """Time is up for those who still have not said what they want."""
+        if not self._decided:
+            self._house.counters.timed_out += 1
+            self._turn_away()
+
+    def _leave_to_wsgi(self) -> None:
+        self._decided = True
+        self._house.poller.forget(self._tcp.fileno())
+        self._pass_on(self._tcp, self._peer)
+
+    def _turn_away(self) -> None:
+        self._decided = True
+        self._house.poller.forget(self._tcp.fileno())
+        self._tcp.close()
+
+    def _enter(self) -> None:
+        try:
+            self._answer()
+        except NotOurs:
+            self._leave_to_wsgi()
+        except OSError:
+            self._turn_away()
+
+    def _answer(self) -> None:
+        request = self._request
+        if request is None:
+            raise NotOurs
+        opening = answer(request.headers())
+        query = _checked_query(self._house.engine, request)
+        if sid := query.get("sid"):
+            self._change_transport(request, opening, sid[0])
+        else:
+            self._welcome(request, opening)
+
+    def _welcome(self, request: Request, opening: bytes) -> None:
+        engine = self._house.engine
+        self._tcp.recv(request.size)
+        client = WebSocketClient(self._house, self._tcp, engine.generate_id())
+        self._house.admit(client, request)
+        self._tcp.send(opening + text_frame(_open_packet(engine, client.sid)))
+        engine._trigger_event("connect", client.sid, request, run_async=False)
+        self._house.counters.websockets += 1
+        self._house.poller.hand_to(self._tcp.fileno(), client, IN)
+
+    def _change_transport(self, request: Request, opening: bytes, sid: str) -> None:
+        polling = self._house.engine.sockets.get(sid)
+        if polling is None or polling.upgraded or polling.upgrading or not polling.connected:
+            raise NotOurs
+        self._tcp.recv(request.size)
+        self._tcp.send(opening)
+        upgrade = Upgrade(self._house, self._tcp, polling, request)
+        self._house.counters.upgrades += 1
+        self._house.wheel.add(upgrade, PATIENCE)
+        self._house.poller.hand_to(self._tcp.fileno(), upgrade, IN)
+
+
+def _checked_query(engine: Any, request: Request) -> dict[str, list[str]]:
+    """The request's query, once it is sure that Engine.IO would take it; raise NotOurs."""
+    query = parse_qs(request.target()[1])
+    if query.get("EIO") != ["4"] or query.get("transport") != ["websocket"] or "j" in query:
+        raise NotOurs
+    environ = request.environ()
+    if origin := environ.get("HTTP_ORIGIN"):
+        allowed = engine._cors_allowed_origins(environ)
+        if allowed is not None and origin not in allowed:
+            raise NotOurs
+    return query
+
+
+def _open_packet(engine: Any, sid: str) -> bytes:
+    pings = int(engine.ping_interval + engine.ping_interval_grace_period)
+    content = {
+        "sid": sid,
+        "upgrades": [],
+        "pingTimeout": int(engine.ping_timeout * 1000),
+        "pingInterval": pings * 1000,
+        "maxPayload": engine.max_http_buffer_size,
+    }
+    encoded: str = Packet(OPEN, content).encode()
+    return encoded.encode()

@@ -1,0 +1,55 @@
+"""Whose turn it is: work of many clients, a little of it between two looks at the hub.
+
+After a deploy thousands of clients come back at once. If all they want were done in one go, a health check
+would wait for all of it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+import eventlet
+from eventlet.greenpool import GreenPool
+
+#: Pieces of work begun before everybody else on the hub gets a turn.
+SHARE: Final = 16
+#: Pieces of work that may wait for something, such as Redis, at the same time.
+AT_ONCE: Final = 1_000
+
+Work = Callable[[], None]
+
+
+class Turns:
+    """Runs what is handed in: ``quick`` never waits for anything, ``slow`` may."""
+
+    def __init__(self) -> None:
+        self._quick: deque[Work] = deque()
+        self._slow: deque[Work] = deque()
+        self._wake = eventlet.Event()
+        self._pool = GreenPool(AT_ONCE)
+
+    def quick(self, work: Work) -> None:
+        self._quick.append(work)
+        self._stir()
+
+    def slow(self, work: Work) -> None:
+        self._slow.append(work)
+        self._stir()
+
+    def run(self) -> None:
+        """For ever; in a greenlet."""
+        while True:
+            if not self._quick and not self._slow:
+                self._wake = eventlet.Event()
+                self._wake.wait()
+            for _ in range(min(SHARE, len(self._quick))):
+                self._quick.popleft()()
+            for _ in range(min(SHARE, len(self._slow))):
+                self._pool.spawn_n(self._slow.popleft())
+            eventlet.sleep(0)
+
+    def _stir(self) -> None:
+        if not self._wake.ready():
+            self._wake.send()
