@@ -9,9 +9,9 @@ from __future__ import annotations
 import logging
 from typing import Final
 
-import eventlet
-from eventlet.hubs import trampoline
+from eventlet.hubs import get_hub
 from eventlet.patcher import original
+from greenlet import getcurrent
 
 from web.fanout.door.readiness import Watched
 
@@ -27,6 +27,7 @@ class Poller:
     def __init__(self) -> None:
         self._epoll = original("select").epoll()
         self._watched: dict[int, Watched] = {}
+        self._parked = False
 
     def watch(self, descriptor: int, watched: Watched, events: int) -> None:
         self._watched[descriptor] = watched
@@ -45,12 +46,22 @@ class Poller:
             self._epoll.unregister(descriptor)
 
     def run(self) -> None:
-        """For ever; in a greenlet."""
+        """For ever; in a greenlet.
+
+        Registered with the hub once: an epoll inside an epoll takes the kernel longer to add the more it
+        holds.
+        """
+        hub = get_hub()
+        greenlet = getcurrent()
+        hub.add(
+            hub.READ, self._epoll.fileno(), lambda _: self._parked and greenlet.switch(), greenlet.throw, None
+        )
         while True:
-            trampoline(self._epoll.fileno(), read=True)
+            self._parked = True
+            hub.switch()
+            self._parked = False
             for descriptor, events in self._epoll.poll(0, BATCH):
                 self._tell(descriptor, events)
-            eventlet.sleep(0)
 
     def _tell(self, descriptor: int, events: int) -> None:
         watched = self._watched.get(descriptor)
