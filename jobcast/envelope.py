@@ -38,6 +38,11 @@ class Cut(NamedTuple):
     payload: bytes
 
 
+def channel_of(topic: Topic, channel: str, *, per_topic: bool) -> str:
+    """The Redis channel a topic's events travel on; the braces keep it where the topic's keys are."""
+    return f"{channel}#{{{topic.room}}}" if per_topic else channel
+
+
 def head(topic: Topic, event: str) -> str:
     """The envelope up to the value of ``merge``; the ledger adds the rest as it stores the event."""
     return f"{_OPENING}{topic.namespace}{_ROOM}{topic.room}{_EVENT}{event}{_FLAGS}"

@@ -16,6 +16,7 @@ from jobcast.ledger import Ledger
 from web.access import Gate
 from web.dashboard import dashboard_blueprint
 from web.fanout.acks import note_acks
+from web.fanout.channels import Channels
 from web.fanout.fanout import Fanout
 from web.fanout.manager import FanoutManager
 from web.fanout.outlets import guard_queues
@@ -68,9 +69,14 @@ def create_app(settings: Settings) -> Web:
     app = _flask_app(settings)
     subscriptions = Subscriptions()
     fanout = Fanout(subscriptions, ledger, settings.debounce_seconds, pause=lambda: socketio.sleep(0))
-    manager = FanoutManager(settings.redis_url, settings.socketio_channel, fanout, subscriptions)
+    channels = Channels(
+        settings.socketio_channel,
+        per_topic=settings.jobcast_channels == "topic",
+        is_used=subscriptions.has_followers,
+    )
+    manager = FanoutManager(settings.redis_url, channels, fanout, subscriptions)
     socketio = _socketio(app, manager, settings, is_allowed)
-    _add_namespaces(socketio, services, Subscriber(socketio.server, subscriptions, fanout, ledger))
+    _add_namespaces(socketio, services, Subscriber(socketio.server, subscriptions, fanout, ledger, channels))
     registry = make_registry(
         FanoutCollector(fanout, subscriptions, manager.listener, lambda: len(socketio.server.eio.sockets))
     )

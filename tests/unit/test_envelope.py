@@ -50,7 +50,7 @@ PLACES = st.integers(0, len(OURS))
 
 @given(st.binary() | st.builds(lambda a, b, c: OURS[:a] + b + OURS[c:], PLACES, st.binary(), PLACES))
 def test_anything_else_on_the_channel_is_left_to_the_stock_path(message):
-    """Whatever is not ours is None, never an exception; what is ours is UTF-8 and no quote breaks out of it."""
+    """Never an exception; and what is taken for ours is UTF-8, and no quote breaks out of it."""
     if envelope.room_of(message) is not None and (cut := envelope.cut(message)):
         assert message.decode()
         assert b'"' not in cut.event

@@ -17,6 +17,7 @@ from engineio.packet import MESSAGE, Packet
 
 from jobcast.ledger.redis import connect
 from jobcast.topics import KINDS
+from web.fanout.channels import Channels
 from web.fanout.fanout import SHARE, Fanout
 from web.fanout.listener import Listener
 from web.fanout.rooms import Rooms
@@ -33,12 +34,12 @@ class FanoutManager(Rooms):
 
     name = "jobcast"
 
-    def __init__(self, url: str, channel: str, fanout: Fanout, subscriptions: Subscriptions) -> None:
-        super().__init__(subscriptions, channel)
+    def __init__(self, url: str, channels: Channels, fanout: Fanout, subscriptions: Subscriptions) -> None:
+        super().__init__(subscriptions, channels.shared)
         self._redis: redis.Redis = connect(url)
         self._fanout = fanout
         self.listener = Listener(
-            url, channel, on_listening=fanout.resync, sleep=lambda seconds: self.server.sleep(seconds)
+            url, channels, on_listening=fanout.resync, sleep=lambda seconds: self.server.sleep(seconds)
         )
 
     def start(self) -> None:

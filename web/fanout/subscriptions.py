@@ -87,10 +87,12 @@ class Subscriptions:
         _remove(self._by_room, room, sid)
         _remove(self._by_sid, sid, room)
 
-    def close_all(self, sid: str) -> None:
-        """Forget a client."""
-        for room in list(self._by_sid.get(sid, ())):
-            self.close(sid, room)
+    def close_all(self, sid: str) -> list[Topic]:
+        """Forget a client; the topics it followed."""
+        followed = [subscription.topic for subscription in self._by_sid.get(sid, {}).values()]
+        for topic in followed:
+            self.close(sid, topic.room)
+        return followed
 
     def is_open(self, subscription: Subscription) -> bool:
         """Whether this very subscription still stands."""
