@@ -83,6 +83,11 @@ class Settings(BaseSettings):
         return self.bind_host in _LOOPBACK_HOSTS
 
     @property
+    def shares_port(self) -> bool:
+        """Whether several web processes listen on one port."""
+        return self.web_concurrency > 1
+
+    @property
     def debounce_seconds(self) -> float:
         return self.socketio_debounce_ms / 1000
 

@@ -104,6 +104,7 @@ def _socketio(app: Flask, manager: FanoutManager, settings: Settings, is_allowed
         manage_session=False,
         ping_interval=PING_INTERVAL,
         max_http_buffer_size=CLIENT_MESSAGE_LIMIT,
+        transports=["websocket"] if settings.shares_port else None,  # a poll might reach another process
         monitor_clients=False,  # web.fanout.door does, for everybody in one loop
     )
     note_acks(socketio.server)

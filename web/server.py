@@ -79,7 +79,9 @@ def _checked(settings: Settings) -> Settings:
 def _bind(settings: Settings) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.bind_host else socket.AF_INET
     try:
-        bound: socket.socket = eventlet.listen((settings.bind_host, settings.port), family, backlog=BACKLOG)
+        bound: socket.socket = eventlet.listen(
+            (settings.bind_host, settings.port), family, backlog=BACKLOG, reuse_port=settings.shares_port
+        )
     except OSError as error:
         raise InvalidSetting("PORT", f"{settings.port} cannot be used: {error.strerror}") from error
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)  # inherited when accepting
