@@ -31,6 +31,7 @@ from web.namespaces import (
 )
 from web.origins import IsAllowed, origin_check
 from web.problems import register_problems
+from web.pulse import Pulse
 from web.queue import Queue
 from web.routes.analytics import analytics_blueprint
 from web.routes.jobs import jobs_blueprint
@@ -56,6 +57,7 @@ class Web:
     subscriptions: Subscriptions
     ledger: Ledger
     queue: Queue
+    pulse: Pulse
     settings: Settings
 
 
@@ -77,12 +79,15 @@ def create_app(settings: Settings) -> Web:
     manager = FanoutManager(settings.redis_url, channels, fanout, subscriptions)
     socketio = _socketio(app, manager, settings, is_allowed)
     _add_namespaces(socketio, services, Subscriber(socketio.server, subscriptions, fanout, ledger, channels))
+    pulse = Pulse()
     registry = make_registry(
-        FanoutCollector(fanout, subscriptions, manager.listener, lambda: len(socketio.server.eio.sockets))
+        FanoutCollector(
+            fanout, subscriptions, manager.listener, lambda: socketio.server.eio.sockets, lambda: pulse.lag
+        )
     )
     _add_routes(app, services, manager, registry)
     _add_headers(app, is_allowed)
-    return Web(app, socketio, manager, fanout, subscriptions, ledger, queue, settings)
+    return Web(app, socketio, manager, fanout, subscriptions, ledger, queue, pulse, settings)
 
 
 def _flask_app(settings: Settings) -> Flask:

@@ -34,6 +34,7 @@ class Counters:
     nobody_here: int = 0
     merged: int = 0
     delivered: int = 0
+    no_room: int = 0
     resynced: int = 0
 
 
@@ -70,6 +71,11 @@ class Fanout:
         elif cut := envelope.cut(message):
             self._cap(cut)
         return True
+
+    @property
+    def waiting(self) -> int:
+        """Topics with an update that waits for its interval."""
+        return len(self.debouncer.waiting())
 
     def release_due(self) -> None:
         """Deliver the progress whose interval is over; not into the middle of another delivery."""
@@ -139,6 +145,7 @@ class Fanout:
         for number, subscription in enumerate(followers, 1):
             self.counters.delivered += subscription.offer(sequence, epoch, event)
             if subscription.behind:
+                self.counters.no_room += 1
                 self.behind[subscription] = None
             if number % SHARE == 0:
                 self._pause()
