@@ -17,6 +17,7 @@ from web.access import Gate
 from web.dashboard import dashboard_blueprint
 from web.fanout.acks import note_acks
 from web.fanout.channels import Channels
+from web.fanout.door.outbox import Outbox
 from web.fanout.fanout import Fanout
 from web.fanout.manager import FanoutManager
 from web.fanout.outlets import guard_queues
@@ -58,6 +59,7 @@ class Web:
     ledger: Ledger
     queue: Queue
     pulse: Pulse
+    outbox: Outbox
     settings: Settings
 
 
@@ -70,7 +72,8 @@ def create_app(settings: Settings) -> Web:
     is_allowed = origin_check(settings)
     app = _flask_app(settings)
     subscriptions = Subscriptions()
-    fanout = Fanout(subscriptions, ledger, settings.debounce_seconds, pause=lambda: socketio.sleep(0))
+    outbox = Outbox(pause=lambda: socketio.sleep(0))
+    fanout = Fanout(subscriptions, ledger, settings.debounce_seconds, outbox)
     channels = Channels(
         settings.socketio_channel,
         per_topic=settings.jobcast_channels == "topic",
@@ -87,7 +90,7 @@ def create_app(settings: Settings) -> Web:
     )
     _add_routes(app, services, manager, registry)
     _add_headers(app, is_allowed)
-    return Web(app, socketio, manager, fanout, subscriptions, ledger, queue, pulse, settings)
+    return Web(app, socketio, manager, fanout, subscriptions, ledger, queue, pulse, outbox, settings)
 
 
 def _flask_app(settings: Settings) -> Flask:

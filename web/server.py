@@ -97,7 +97,7 @@ def _serve(web: Web, listening: socket.socket) -> None:
     for loop in (_release_loop, _compare_loop, _sweep_loop, _pulse_loop, _poll_check_loop):
         eventlet.spawn(_forever, loop, web)
     host, port = listening.getsockname()[:2]
-    door = build_door(web.socketio.server, web.app, listening) or PlainDoor(listening)
+    door = build_door(web.socketio.server, web.app, listening, web.outbox) or PlainDoor(listening)
     door.open()
     _stop_on_signals(web, door)
     logger.info("serving on http://%s:%s", host, port)

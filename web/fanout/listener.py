@@ -23,6 +23,7 @@ from redis.exceptions import ConnectionError, RedisError
 
 from jobcast.ledger.redis import connect
 from web.fanout.channels import Channels
+from web.fanout.wire import Moment, chunks
 
 logger = logging.getLogger(__name__)
 
@@ -32,18 +33,17 @@ LONGEST_PAUSE: Final = 0.5
 #: Seconds without a message after which the connection has to show that it lives, and may take to.
 QUIET: Final = 1.0
 PONG_TIMEOUT: Final = 2.0
-#: Messages handled before others on the hub get their turn.
-BATCH: Final = 64
 #: Seconds between two pings on a busy connection, which say how far behind we read.
 PROBE_EVERY: Final = 5.0
 #: Channels named in one command.
 CHANNELS_AT_ONCE: Final = 500
-#: Bytes read at once.
-READ: Final = 256 * 1024
 
 
 class Listener:
-    """Messages of its channels, for ever; ``on_listening`` runs whenever listening (again) begins."""
+    """Messages of its channels, for ever.
+
+    ``on_listening`` runs whenever listening (again) begins, ``on_idle`` when all that has come was yielded.
+    """
 
     def __init__(
         self,
@@ -51,6 +51,7 @@ class Listener:
         channels: Channels,
         *,
         on_listening: Callable[[], None],
+        on_idle: Callable[[], None] = lambda: None,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -63,6 +64,7 @@ class Listener:
         self._asked = 0.0
         self._writing = threading.Lock()
         self._on_listening = on_listening
+        self._on_idle = on_idle
         self._sleep = sleep
         self._clock = clock
 
@@ -95,24 +97,20 @@ class Listener:
             client.close()
 
     def _received(self, connection: Any) -> Iterator[bytes]:
-        tcp: Any = connection._sock  # the socket under redis-py, a contract test holds on to it
-        tcp.settimeout(QUIET)
         reader = hiredis.Reader()
         probed = self._clock()
-        while True:
-            try:
-                data = tcp.recv(READ)
-            except TimeoutError:
+        # The socket under redis-py; a contract test holds on to it.
+        for chunk in chunks(connection._sock, QUIET):
+            if chunk is Moment.IDLE:
+                self._on_idle()
+            elif chunk is Moment.QUIET:
                 self._prove_alive(connection)
-                continue
-            if not data:
-                raise ConnectionError("closed by Redis")
-            reader.feed(data)
-            yield from self._parsed(reader)
-            if self._clock() - probed > PROBE_EVERY:
-                probed = self._clock()
-                self._prove_alive(connection)
-            self._sleep(0)
+            else:
+                reader.feed(chunk)
+                yield from self._parsed(reader)
+                if self._clock() - probed > PROBE_EVERY:
+                    probed = self._clock()
+                    self._prove_alive(connection)
 
     def _subscribe(self, connection: Any) -> None:
         def say(*command: str) -> None:
@@ -126,15 +124,11 @@ class Listener:
             say("SUBSCRIBE", *names[start : start + CHANNELS_AT_ONCE])
 
     def _parsed(self, reader: hiredis.Reader) -> Iterator[bytes]:
-        handled = 0
         while (reply := reader.gets()) is not False:
             if isinstance(reply, Exception):
                 raise ConnectionError(str(reply))
             if isinstance(reply, list) and reply[0] == b"message":
                 yield reply[2]
-                handled += 1
-                if handled % BATCH == 0:
-                    self._sleep(0)
             else:
                 self._note(reply)
 

@@ -39,7 +39,11 @@ class FanoutManager(Rooms):
         self._redis: redis.Redis = connect(url)
         self._fanout = fanout
         self.listener = Listener(
-            url, channels, on_listening=fanout.resync, sleep=lambda seconds: self.server.sleep(seconds)
+            url,
+            channels,
+            on_listening=fanout.resync,
+            on_idle=fanout.flush,
+            sleep=lambda seconds: self.server.sleep(seconds),
         )
 
     def start(self) -> None:

@@ -9,10 +9,9 @@ from __future__ import annotations
 import logging
 from typing import Final
 
-from eventlet.hubs import get_hub
 from eventlet.patcher import original
-from greenlet import getcurrent
 
+from web.fanout.door.ear import Ear
 from web.fanout.door.readiness import Watched
 
 logger = logging.getLogger(__name__)
@@ -27,7 +26,6 @@ class Poller:
     def __init__(self) -> None:
         self._epoll = original("select").epoll()
         self._watched: dict[int, Watched] = {}
-        self._parked = False
 
     def watch(self, descriptor: int, watched: Watched, events: int) -> None:
         self._watched[descriptor] = watched
@@ -51,15 +49,9 @@ class Poller:
         Registered with the hub once: an epoll inside an epoll takes the kernel longer to add the more it
         holds.
         """
-        hub = get_hub()
-        greenlet = getcurrent()
-        hub.add(
-            hub.READ, self._epoll.fileno(), lambda _: self._parked and greenlet.switch(), greenlet.throw, None
-        )
+        ear = Ear(self._epoll.fileno())
         while True:
-            self._parked = True
-            hub.switch()
-            self._parked = False
+            ear.wait()
             for descriptor, events in self._epoll.poll(0, BATCH):
                 self._tell(descriptor, events)
 
