@@ -15,6 +15,11 @@ from jobcast.celery import ProgressTask, make_celery
 settings = Settings.from_environment().require_redis()
 app = make_celery(settings)
 app.conf.imports = ("tasks.publishing", "tasks.analytics_sync")
+if "TEST_VISIBILITY" in os.environ:
+    app.conf.broker_transport_options |= {
+        "visibility_timeout": float(os.environ["TEST_VISIBILITY"]),
+        "unacked_restore_interval": 1,
+    }
 configure(settings)
 
 
@@ -25,6 +30,25 @@ def count(self: Any, n: int, pause: float = 0.0) -> int:
         if pause:
             time.sleep(pause)
     return n
+
+
+def _noted(self: Any, log: str, seconds: float) -> None:
+    with open(log, "a") as file:
+        file.write(f"{self.request.id}\n")
+    for _ in self.progress.track(range(20)):
+        time.sleep(seconds / 20)
+
+
+@app.task(bind=True, base=ProgressTask, name="tests.early")
+def early(self: Any, log: str, seconds: float) -> None:
+    """Write down that it began; acknowledged as soon as it has."""
+    _noted(self, log, seconds)
+
+
+@app.task(bind=True, base=ProgressTask, name="tests.late", acks_late=True, reject_on_worker_lost=True)
+def late(self: Any, log: str, seconds: float) -> None:
+    """Write down that it began; acknowledged when it has ended."""
+    _noted(self, log, seconds)
 
 
 @app.task(bind=True, base=ProgressTask, name="tests.burst")
