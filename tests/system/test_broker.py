@@ -149,7 +149,7 @@ def test_a_stopping_worker_gives_back_everything(held, running):
 
 
 def test_the_next_connection_takes_over(held, running):
-    """It gives back what was not begun, if the broker was away before, and renews and acknowledges the rest."""
+    """It gives back what was not begun, and renews and acknowledges the rest."""
     before, channel = Holding(held.channel, held.consumer), held.connection.channel()
     after = Holding(channel, held.consumer)
     after.succeed(before)
