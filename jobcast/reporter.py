@@ -69,7 +69,12 @@ class Job:
     """A running job as the thread sees it; its delivery is whatever is newest when it goes out."""
 
     def __init__(
-        self, progress: Progress, retries: int, meta: Mapping[str, str], clock: Callable[[], float]
+        self,
+        progress: Progress,
+        retries: int,
+        meta: Mapping[str, str],
+        clock: Callable[[], float],
+        lease: float,
     ) -> None:
         self.progress = progress
         self.topic = job_topic(progress.job_id)
@@ -79,6 +84,7 @@ class Job:
         self._retries = retries
         self._meta = meta
         self._clock = clock
+        self._lease = lease
         self._sent: Facts | None = None
         self._pace = Pace()
 
@@ -110,7 +116,8 @@ class Job:
     def _begin(self, ledger: Ledger) -> Appended:
         facts = self.progress.facts()
         update = self._update(facts, ("in_progress", None))
-        appended = ledger.append_job(update, begin=True, retries=self._retries, meta=self._meta)
+        options: dict[str, Any] = {"retries": self._retries, "lease": self._lease, "meta": self._meta}
+        appended = ledger.append_job(update, begin=True, **options)
         self.attempt, self._sent = appended.attempt, facts
         self.over = not appended.stored
         return appended
@@ -214,8 +221,7 @@ class Reporter:
     def start_job(self, job_id: str, *, retries: int = 0, meta: Mapping[str, str] | None = None) -> Progress:
         """Say that this process works on the job, and return what its task reports through."""
         progress = Progress(job_id, wake=self._wake)
-        self._state.jobs[job_id] = Job(progress, retries, meta or {}, self._clock)
-        self._renew_at = self._clock()  # a worker that dies in its first second left a lease
+        self._state.jobs[job_id] = Job(progress, retries, meta or {}, self._clock, self._lease)
         self._wake()
         return progress
 

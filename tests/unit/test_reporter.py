@@ -284,6 +284,16 @@ def test_a_dead_reporter_leaves_a_lease_that_runs_out(desk):
     assert [lease.topic.id for lease in desk.store.overdue()] == ["j"]
 
 
+def test_a_job_that_was_abandoned_right_after_it_began_has_a_lease(desk):
+    """Its child was killed between the two; nothing would ever end it otherwise."""
+    desk.reporter.start_job("j")
+    desk.reporter._collect()
+    desk.reporter.abandon_job("j")
+    desk.reporter.step()
+    desk.clock.advance(6)
+    assert [lease.topic.id for lease in desk.store.overdue()] == ["j"]
+
+
 def test_a_cancel_request_reaches_a_task_that_reports(desk):
     """The answer to a report carries it."""
     progress = desk.reporter.start_job("j")
