@@ -37,6 +37,7 @@ from web.routes.notifications import notifications_blueprint
 from web.routes.system import system_blueprint
 from web.services import Services
 from web.subscribing import Subscriber
+from web.sweeper import Sweeper
 
 #: Seconds between pings, below the 55 s of silence after which platforms cut a connection.
 PING_INTERVAL = 20
@@ -55,6 +56,7 @@ class Web:
     subscriptions: Subscriptions
     ledger: Ledger
     queue: Queue
+    sweeper: Sweeper
     settings: Settings
 
 
@@ -76,7 +78,8 @@ def create_app(settings: Settings) -> Web:
     )
     _add_routes(app, services, manager, registry)
     _add_headers(app, is_allowed)
-    return Web(app, socketio, manager, fanout, subscriptions, ledger, queue, settings)
+    sweeper = Sweeper(ledger, settings.lease_seconds, queue.outcome)
+    return Web(app, socketio, manager, fanout, subscriptions, ledger, queue, sweeper, settings)
 
 
 def _flask_app(settings: Settings) -> Flask:

@@ -25,7 +25,6 @@ from web.fanout.door.build import build_door
 from web.fanout.door.door import Door
 from web.fanout.door.plain import PlainDoor
 from web.fanout.websocket import use_plain_websockets
-from web.sweeper import Sweeper
 
 logger = logging.getLogger(__name__)
 
@@ -183,4 +182,4 @@ def _compare_loop(web: Web) -> None:
 
 def _sweep_loop(web: Web) -> None:
     eventlet.sleep(web.settings.lease_seconds / 2 * random.uniform(0.8, 1.2))  # noqa: S311
-    Sweeper(web.ledger, web.settings.lease_seconds, web.queue.outcome).sweep()
+    web.sweeper.sweep()
