@@ -31,6 +31,7 @@ from web.namespaces import (
 from web.origins import IsAllowed, origin_check
 from web.problems import register_problems
 from web.queue import Queue
+from web.retirement import Retirement
 from web.routes.analytics import analytics_blueprint
 from web.routes.jobs import jobs_blueprint
 from web.routes.notifications import notifications_blueprint
@@ -57,6 +58,7 @@ class Web:
     ledger: Ledger
     queue: Queue
     sweeper: Sweeper
+    retirement: Retirement
     settings: Settings
 
 
@@ -79,7 +81,8 @@ def create_app(settings: Settings) -> Web:
     _add_routes(app, services, manager, registry)
     _add_headers(app, is_allowed)
     sweeper = Sweeper(ledger, settings.lease_seconds, queue.outcome)
-    return Web(app, socketio, manager, fanout, subscriptions, ledger, queue, sweeper, settings)
+    retirement = Retirement(subscriptions, ledger, settings.jobcast_retention_seconds)
+    return Web(app, socketio, manager, fanout, subscriptions, ledger, queue, sweeper, retirement, settings)
 
 
 def _flask_app(settings: Settings) -> Flask:

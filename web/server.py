@@ -45,6 +45,8 @@ DEADLINE: Final = 20.0
 RETURN_WITHIN: Final = 5_000
 #: Seconds between two comparisons of positions on live connections.
 COMPARE_EVERY: Final = 10.0
+#: Seconds between two looks for jobs that are followed and not known any more.
+RETIRE_EVERY: Final = 60.0
 #: Seconds between two looks for progress whose interval is over.
 TICK: Final = 0.02
 
@@ -88,7 +90,7 @@ def _bind(settings: Settings) -> socket.socket:
 def _serve(web: Web, listening: socket.socket) -> None:
     _raise_descriptor_limit()
     web.manager.start()
-    for loop in (_release_loop, _compare_loop, _sweep_loop):
+    for loop in (_release_loop, _compare_loop, _sweep_loop, _retire_loop):
         eventlet.spawn(_forever, loop, web)
     host, port = listening.getsockname()[:2]
     door = build_door(web.socketio.server, web.app, listening) or PlainDoor(listening)
@@ -183,3 +185,8 @@ def _compare_loop(web: Web) -> None:
 def _sweep_loop(web: Web) -> None:
     eventlet.sleep(web.settings.lease_seconds / 2 * random.uniform(0.8, 1.2))  # noqa: S311
     web.sweeper.sweep()
+
+
+def _retire_loop(web: Web) -> None:
+    eventlet.sleep(RETIRE_EVERY * random.uniform(0.8, 1.2))  # noqa: S311
+    web.retirement.look()
