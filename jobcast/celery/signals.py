@@ -130,7 +130,9 @@ def _unknown(*, name: str, id: str, **_: Any) -> None:
 
 @_never_raising
 def _stopping(**_: Any) -> None:
-    reporter_of(_current_app()).close(CLOSE_TIMEOUT)
+    reporter = reporter_of(_current_app())
+    reporter.close(CLOSE_TIMEOUT)
+    logger.info("reports of this process: %s", reporter.counters)
 
 
 def _end(app: Celery, job_id: str, status: JobStatus, error: str | None) -> None:
