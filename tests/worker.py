@@ -20,6 +20,8 @@ if "TEST_VISIBILITY" in os.environ:
         "visibility_timeout": float(os.environ["TEST_VISIBILITY"]),
         "unacked_restore_interval": 1,
     }
+if "TEST_SOFT_SHUTDOWN" in os.environ:
+    app.conf.worker_soft_shutdown_timeout = float(os.environ["TEST_SOFT_SHUTDOWN"])
 configure(settings)
 
 

@@ -19,7 +19,9 @@ from kombu import Queue as KombuQueue
 from jobcast import Settings
 from jobcast.celery import make_celery
 from jobcast.celery.custody import Holding
+from jobcast.celery.request import INTERRUPTED
 from jobcast.embedded import EmbeddedValkey
+from jobcast.models import JobStatusUpdate
 from tests.chaos.world import children_of
 from tests.stack import Stack, wait_for
 
@@ -48,8 +50,11 @@ class Queue:
         with redis.Redis(port=self.broker.port) as client:
             return client.hlen("unacked")
 
+    def job(self, job_id: str) -> JobStatusUpdate | None:
+        return self.stack.ledger.job(job_id)
+
     def has_ended(self, *job_ids: str) -> bool:
-        jobs = [self.stack.ledger.job(job_id) for job_id in job_ids]
+        jobs = [self.job(job_id) for job_id in job_ids]
         return all(job is not None and job.status == "completed" for job in jobs)
 
     def restart(self) -> None:
@@ -93,6 +98,35 @@ def test_what_a_killed_worker_had_reserved_begins_elsewhere_and_a_long_job_is_le
     queue.send("late", "long", 4.5)
     wait_for(lambda: queue.has_ended("waits", "long"), 20, f"both to end; {queue.begun()}")
     assert queue.begun().count("waits") == queue.begun().count("long") == 1
+
+
+def test_a_worker_that_a_platform_stops_finishes_hands_back_or_says_that_it_was_interrupted(queue):
+    """SIGTERM to every process, taken as SIGQUIT: seconds for what is nearly done, then an orderly end."""
+    limits = {"REMAP_SIGTERM": "SIGQUIT", "TEST_SOFT_SHUTDOWN": "2"}
+    worker = queue.stack.start_worker(concurrency=4, **limits)
+    queue.send("early", "short", 1.5)
+    queue.send("late", "short-late", 1.5)
+    queue.send("early", "long", 60)
+    queue.send("late", "long-late", 5)
+    wait_for(lambda: len(queue.begun()) == 4, 10, "four running")
+    for pid in [worker.pid, *children_of(worker.pid)]:
+        os.kill(pid, signal.SIGTERM)
+    worker.wait(15)
+    assert queue.has_ended("short", "short-late")
+    failed, waiting = queue.job("long"), queue.job("long-late")
+    assert (failed.status, failed.error) == ("failed", INTERRUPTED)
+    assert (waiting.status, waiting.error, waiting.attempt) == ("pending", INTERRUPTED, 2)
+    queue.stack.start_worker(concurrency=2)
+    wait_for(lambda: queue.has_ended("long-late"), 15, "the second run")
+    assert queue.job("long-late").attempt == 2
+    assert "Traceback" not in queue.stack.logs()
+    assert [queue.begun().count(name) for name in ("short", "short-late", "long", "long-late")] == [
+        1,
+        1,
+        1,
+        2,
+    ]
+    wait_for(lambda: queue.reserved() == 0, 5, "nothing reserved")
 
 
 @pytest.fixture
