@@ -10,6 +10,7 @@ from typing import Any
 from celery.exceptions import Ignore, Reject
 
 from jobcast import Settings, configure
+from jobcast.broadcaster import default_broadcaster
 from jobcast.celery import ProgressTask, make_celery
 
 settings = Settings.from_environment().require_redis()
@@ -63,6 +64,14 @@ def burst(self: Any, reports: int, seconds: float) -> float:
         while n % 100 == 0 and time.perf_counter() - started < seconds * n / reports:
             time.sleep(0.0005)
     return time.perf_counter() - started
+
+
+@app.task(name="tests.left", ignore_result=False)
+def left() -> list[int]:
+    """What this child's reporter still remembers: jobs, what is to be delivered, keys of its rate cap."""
+    reporter = default_broadcaster().reporter
+    reporter.flush()
+    return [len(reporter._state.jobs), len(reporter._state.outbox), len(reporter._debouncer)]
 
 
 @app.task(bind=True, base=ProgressTask, name="tests.fail")

@@ -33,6 +33,7 @@ class FanoutCollector(Collector):
         gauges = {
             "clients": ("Connected clients.", self._clients()),
             "subscriptions": ("Topics followed, summed over clients.", len(self._subscriptions)),
+            "capped": ("Jobs whose updates are held to the rate cap now.", len(self._fanout.debouncer)),
             "listening": ("Whether the message queue is listened to.", int(self._listener.listening)),
         }
         totals = {

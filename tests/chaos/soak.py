@@ -194,11 +194,13 @@ def _result(soak: Soak, minutes: float) -> dict[str, Any]:
         f"| {last.bytes[part] / 1e6:.1f} MB | {slopes[part]:+.0f} |"
         for part in PARTS
     ]
+    verdict = "holds" if holds else "does not hold"
     text = (
         f"{minutes:g} minutes, {last.jobs} jobs, {soak.connections} connections, {soak.arrivals} events "
         f"that arrived; jobs are kept for {RETENTION} s. Keys in Valkey {first.keys} and {last.keys}, "
-        f"subscriptions {first.subscriptions} and {last.subscriptions}, at the end of the warm-up and of the run. Growth "
-        f"after the warm-up, in bytes per job (bound {BOUND}); {'holds' if holds else 'does not hold'}.\n\n"
+        f"subscriptions {first.subscriptions} and {last.subscriptions}, at the end of the warm-up and of the "
+        f"run. Growth after the warm-up, in bytes per job (bound {BOUND}); {verdict}."
+        "\n\n"
         "| part | at first | after the warm-up | at last | bytes per job |\n|---|---|---|---|---|\n"
         + "\n".join(rows)
     )
