@@ -190,7 +190,10 @@ local function touch()
   return deadline
 end
 
+-- Writes nothing, but fails where a write would: a full or read-only store takes no renewals either, and
+-- that must not be held against the workers.
 local function overdue()
+  redis.call('ZADD', KEYS[1], 'XX', 0, '')
   local moment = milliseconds()
   local late = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', moment, 'WITHSCORES', 'LIMIT', 0, tonumber(ARGV[2]))
   local found = {}

@@ -360,3 +360,16 @@ def test_topics_go_away_when_nobody_uses_them(valkey, job_id):
         assert all(client.ttl(key) > 86_400 for key in keys)
         ledger.append_job(update(job_id, "completed"))
         assert 0 < client.ttl(f"jobcast:{{job:{job_id}}}:state") <= 100
+
+
+def test_a_full_store_does_not_tell_which_leases_ran_out():
+    """It took no renewals; reads alone would go on, and make every worker look dead."""
+    with EmbeddedValkey() as full, closing(RedisLedger.from_url(full.url)) as ledger:
+        ledger.touch([job_topic("j")], 0.0)
+        with redis.Redis.from_url(full.url) as client:
+            client.config_set("maxmemory", 1)
+            for refused in (ledger.overdue, lambda: ledger.touch([job_topic("j")], 1.0)):
+                with pytest.raises(LedgerUnavailable):
+                    refused()
+            client.config_set("maxmemory", 0)
+        assert [lease.topic for lease in ledger.overdue()] == [job_topic("j")]
