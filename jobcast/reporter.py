@@ -14,14 +14,14 @@ from __future__ import annotations
 import itertools
 import logging
 import os
-import random
 import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final, Literal, Protocol
 
+from jobcast.breaker import FIRST_PAUSE, Breaker
 from jobcast.debounce import Debouncer
 from jobcast.errors import LedgerRefused, LedgerUnavailable
 from jobcast.ledger.port import Appended, Ledger
@@ -32,9 +32,6 @@ from jobcast.topics import Topic, job_topic
 
 logger = logging.getLogger(__name__)
 
-#: First and longest pause between two attempts to reach the ledger, in seconds.
-FIRST_PAUSE: Final = 0.1
-LONGEST_PAUSE: Final = 1.0
 #: Events that may wait for the ledger, besides one state per job; the oldest goes first.
 BACKLOG_LIMIT: Final = 10_000
 #: Seconds a stopping process waits for what is still to be delivered.
@@ -69,7 +66,12 @@ class Job:
     """A running job as the thread sees it; its delivery is whatever is newest when it goes out."""
 
     def __init__(
-        self, progress: Progress, retries: int, meta: Mapping[str, str], clock: Callable[[], float]
+        self,
+        progress: Progress,
+        retries: int,
+        meta: Mapping[str, str],
+        clock: Callable[[], float],
+        lease: float,
     ) -> None:
         self.progress = progress
         self.topic = job_topic(progress.job_id)
@@ -79,6 +81,7 @@ class Job:
         self._retries = retries
         self._meta = meta
         self._clock = clock
+        self._lease = lease
         self._sent: Facts | None = None
         self._pace = Pace()
 
@@ -110,7 +113,8 @@ class Job:
     def _begin(self, ledger: Ledger) -> Appended:
         facts = self.progress.facts()
         update = self._update(facts, ("in_progress", None))
-        appended = ledger.append_job(update, begin=True, retries=self._retries, meta=self._meta)
+        options: dict[str, Any] = {"retries": self._retries, "lease": self._lease, "meta": self._meta}
+        appended = ledger.append_job(update, begin=True, **options)
         self.attempt, self._sent = appended.attempt, facts
         self.over = not appended.stored
         return appended
@@ -179,11 +183,19 @@ class _State:
 
 @dataclass
 class Counters:
-    """What happened so far in this process."""
+    """What happened so far in this process: deliveries, failed tries, events that were given up.
+
+    ``opened`` is how often the circuit breaker has opened, ``breaker`` how it stands.
+    """
 
     delivered: int = 0
     failed: int = 0
     dropped: int = 0
+    opened: int = 0
+    breaker: Literal["closed", "open"] = "closed"
+
+    def __str__(self) -> str:
+        return ", ".join(f"{name} {value}" for name, value in asdict(self).items())
 
 
 class Reporter:
@@ -201,7 +213,6 @@ class Reporter:
         clock: Callable[[], float] = time.monotonic,
         threaded: bool = True,
     ) -> None:
-        self.counters = Counters()
         self._ledger = ledger
         self._interval = interval
         self._lease = lease
@@ -214,8 +225,9 @@ class Reporter:
     def start_job(self, job_id: str, *, retries: int = 0, meta: Mapping[str, str] | None = None) -> Progress:
         """Say that this process works on the job, and return what its task reports through."""
         progress = Progress(job_id, wake=self._wake)
-        self._state.jobs[job_id] = Job(progress, retries, meta or {}, self._clock)
-        self._renew_at = self._clock()  # a worker that dies in its first second left a lease
+        if not self._state.jobs:
+            self._renew_at = self._clock() + self._lease / 2  # beginning gives the first lease
+        self._state.jobs[job_id] = Job(progress, retries, meta or {}, self._clock, self._lease)
         self._wake()
         return progress
 
@@ -268,17 +280,18 @@ class Reporter:
     def step(self) -> None:
         """One pass of the thread: see what changed, deliver what may go out, renew the leases."""
         self._collect()
-        if self._clock() >= self._retry_at:
+        if self._state.outbox and self._breaker.allows:
             self._attempt(self._deliver)
-        if self._clock() >= max(self._renew_at, self._retry_at):
+        if self._state.jobs and self._breaker.allows and self._clock() >= self._renew_at:
             self._attempt(self._renew)
         self._look_around()  # a job that moved meanwhile waits its turn; any other may rest
 
     def _reset(self) -> None:
         self._state = _State()
+        self.counters = Counters()
         self._debouncer: Debouncer[Key, tuple[Key, Delivery]] = Debouncer(self._interval, self._clock)
-        self._retry_at = self._renew_at = self._clock()
-        self._pause = FIRST_PAUSE
+        self._breaker = Breaker(self._clock)
+        self._renew_at = self._clock()
 
     # Reports, in the caller's thread.
 
@@ -317,9 +330,9 @@ class Reporter:
         if (due := self._debouncer.next_due()) is not None:
             waits.append(due)
         if self._state.jobs:
-            waits.append(max(self._renew_at, self._retry_at) - self._clock())
+            waits.append(max(self._renew_at, self._breaker.retry_at) - self._clock())
         if self._state.outbox:
-            waits.append(self._retry_at - self._clock())
+            waits.append(self._breaker.retry_at - self._clock())
         return max(0.0, min(waits))
 
     def _collect(self) -> None:
@@ -370,19 +383,27 @@ class Reporter:
         logger.error("backlog is full, dropped an event of %s", delivery.topic.room)
 
     def _attempt(self, action: Callable[[], None]) -> None:
-        """Run against the ledger; after a failure leave it alone for a while."""
+        """Run against the ledger; a failure opens the circuit breaker, a success closes it."""
         try:
             action()
         except LedgerUnavailable as error:
-            self.counters.failed += 1
-            if self._pause == FIRST_PAUSE:
-                logger.warning("ledger unavailable, reports are kept: %s", error)
-            self._retry_at = self._clock() + self._pause * random.uniform(0.5, 1.0)  # noqa: S311
-            self._pause = min(self._pause * 2, LONGEST_PAUSE)
+            self._note_failure(error)
         else:
-            if self._pause != FIRST_PAUSE:
-                logger.warning("ledger is back")
-            self._pause = FIRST_PAUSE
+            self._note_success()
+
+    def _note_failure(self, error: LedgerUnavailable) -> None:
+        self.counters.failed += 1
+        if not self._breaker.is_open:
+            self.counters.opened += 1
+            self.counters.breaker = "open"
+            logger.warning("circuit breaker open, reports are kept: %s", error)
+        self._breaker.failed()
+
+    def _note_success(self) -> None:
+        if self._breaker.is_open:
+            self.counters.breaker = "closed"
+            logger.warning("circuit breaker closed, the ledger is back: %s", self.counters)
+        self._breaker.succeeded()
 
     def _deliver(self) -> None:
         outbox = self._state.outbox

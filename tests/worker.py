@@ -10,11 +10,19 @@ from typing import Any
 from celery.exceptions import Ignore, Reject
 
 from jobcast import Settings, configure
+from jobcast.broadcaster import default_broadcaster
 from jobcast.celery import ProgressTask, make_celery
 
 settings = Settings.from_environment().require_redis()
 app = make_celery(settings)
 app.conf.imports = ("tasks.publishing", "tasks.analytics_sync")
+if "TEST_VISIBILITY" in os.environ:
+    app.conf.broker_transport_options |= {
+        "visibility_timeout": float(os.environ["TEST_VISIBILITY"]),
+        "unacked_restore_interval": 1,
+    }
+if "TEST_SOFT_SHUTDOWN" in os.environ:
+    app.conf.worker_soft_shutdown_timeout = float(os.environ["TEST_SOFT_SHUTDOWN"])
 configure(settings)
 
 
@@ -27,6 +35,25 @@ def count(self: Any, n: int, pause: float = 0.0) -> int:
     return n
 
 
+def _noted(self: Any, log: str, seconds: float) -> None:
+    with open(log, "a") as file:
+        file.write(f"{self.request.id}\n")
+    for _ in self.progress.track(range(20)):
+        time.sleep(seconds / 20)
+
+
+@app.task(bind=True, base=ProgressTask, name="tests.early")
+def early(self: Any, log: str, seconds: float) -> None:
+    """Write down that it began; acknowledged as soon as it has."""
+    _noted(self, log, seconds)
+
+
+@app.task(bind=True, base=ProgressTask, name="tests.late", acks_late=True, reject_on_worker_lost=True)
+def late(self: Any, log: str, seconds: float) -> None:
+    """Write down that it began; acknowledged when it has ended."""
+    _noted(self, log, seconds)
+
+
 @app.task(bind=True, base=ProgressTask, name="tests.burst")
 def burst(self: Any, reports: int, seconds: float) -> float:
     """Report ``reports`` times in about ``seconds``; return how long it really took."""
@@ -37,6 +64,14 @@ def burst(self: Any, reports: int, seconds: float) -> float:
         while n % 100 == 0 and time.perf_counter() - started < seconds * n / reports:
             time.sleep(0.0005)
     return time.perf_counter() - started
+
+
+@app.task(name="tests.left", ignore_result=False)
+def left() -> list[int]:
+    """What this child's reporter still remembers: jobs, what is to be delivered, keys of its rate cap."""
+    reporter = default_broadcaster().reporter
+    reporter.flush()
+    return [len(reporter._state.jobs), len(reporter._state.outbox), len(reporter._debouncer)]
 
 
 @app.task(bind=True, base=ProgressTask, name="tests.fail")

@@ -34,12 +34,14 @@ from web.origins import IsAllowed, origin_check
 from web.problems import register_problems
 from web.pulse import Pulse
 from web.queue import Queue
+from web.retirement import Retirement
 from web.routes.analytics import analytics_blueprint
 from web.routes.jobs import jobs_blueprint
 from web.routes.notifications import notifications_blueprint
 from web.routes.system import system_blueprint
 from web.services import Services
 from web.subscribing import Subscriber
+from web.sweeper import Sweeper
 
 #: Seconds between pings, below the 55 s of silence after which platforms cut a connection.
 PING_INTERVAL = 20
@@ -60,6 +62,8 @@ class Web:
     queue: Queue
     pulse: Pulse
     outbox: Outbox
+    sweeper: Sweeper
+    retirement: Retirement
     settings: Settings
 
 
@@ -71,14 +75,10 @@ def create_app(settings: Settings) -> Web:
     services = Services(settings, ledger, Gate(settings), jobs)
     is_allowed = origin_check(settings)
     app = _flask_app(settings)
-    subscriptions = Subscriptions()
+    channels = Channels(settings.socketio_channel, per_topic=settings.jobcast_channels == "topic")
+    subscriptions = Subscriptions(on_unused=channels.leave)
     outbox = Outbox(pause=lambda: socketio.sleep(0))
     fanout = Fanout(subscriptions, ledger, settings.debounce_seconds, outbox)
-    channels = Channels(
-        settings.socketio_channel,
-        per_topic=settings.jobcast_channels == "topic",
-        is_used=subscriptions.has_followers,
-    )
     manager = FanoutManager(settings.redis_url, channels, fanout, subscriptions)
     socketio = _socketio(app, manager, settings, is_allowed)
     _add_namespaces(socketio, services, Subscriber(socketio.server, subscriptions, fanout, ledger, channels))
@@ -90,7 +90,22 @@ def create_app(settings: Settings) -> Web:
     )
     _add_routes(app, services, manager, registry)
     _add_headers(app, is_allowed)
-    return Web(app, socketio, manager, fanout, subscriptions, ledger, queue, pulse, outbox, settings)
+    sweeper = Sweeper(ledger, settings.lease_seconds, queue.outcome)
+    retirement = Retirement(subscriptions, ledger, settings.jobcast_retention_seconds)
+    return Web(
+        app,
+        socketio,
+        manager,
+        fanout,
+        subscriptions,
+        ledger,
+        queue,
+        pulse,
+        outbox,
+        sweeper,
+        retirement,
+        settings,
+    )
 
 
 def _flask_app(settings: Settings) -> Flask:

@@ -45,6 +45,7 @@ class FanoutCollector(Collector):
             "listener_lag_seconds": ("How far behind the message queue is read.", self._listener.lag),
             "loop_lag_seconds": ("How late the event loop came to its last turn.", self._loop_lag()),
             "subscriptions": ("Topics followed, summed over clients.", len(self._subscriptions)),
+            "capped": ("Jobs whose updates are held to the rate cap now.", len(self._fanout.debouncer)),
             "listening": ("Whether the message queue is listened to.", int(self._listener.listening)),
         }
         totals = {

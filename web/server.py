@@ -26,7 +26,6 @@ from web.fanout.door.client import WebSocketClient
 from web.fanout.door.door import Door
 from web.fanout.door.plain import PlainDoor
 from web.fanout.websocket import use_plain_websockets
-from web.sweeper import Sweeper
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +48,8 @@ RETURN_WITHIN: Final = 5_000
 COMPARE_EVERY: Final = 10.0
 #: Seconds between two looks for clients that poll and went without a word.
 CHECK_POLLS_EVERY: Final = 10.0
+#: Seconds between two looks for jobs that are followed and not known any more.
+RETIRE_EVERY: Final = 60.0
 #: Seconds between two looks for progress whose interval is over.
 TICK: Final = 0.02
 
@@ -94,7 +95,7 @@ def _bind(settings: Settings) -> socket.socket:
 def _serve(web: Web, listening: socket.socket) -> None:
     _raise_descriptor_limit()
     web.manager.start()
-    for loop in (_release_loop, _compare_loop, _sweep_loop, _pulse_loop, _poll_check_loop):
+    for loop in (_release_loop, _compare_loop, _sweep_loop, _retire_loop, _pulse_loop, _poll_check_loop):
         eventlet.spawn(_forever, loop, web)
     host, port = listening.getsockname()[:2]
     door = build_door(web.socketio.server, web.app, listening, web.outbox) or PlainDoor(listening)
@@ -201,4 +202,9 @@ def _poll_check_loop(web: Web) -> None:
 
 def _sweep_loop(web: Web) -> None:
     eventlet.sleep(web.settings.lease_seconds / 2 * random.uniform(0.8, 1.2))  # noqa: S311
-    Sweeper(web.ledger, web.settings.lease_seconds, web.queue.outcome).sweep()
+    web.sweeper.sweep()
+
+
+def _retire_loop(web: Web) -> None:
+    eventlet.sleep(RETIRE_EVERY * random.uniform(0.8, 1.2))  # noqa: S311
+    web.retirement.look()

@@ -84,12 +84,10 @@ class Subscriber:
     def unsubscribe(self, sid: str, topic: Topic) -> None:
         """Leave; harmless for somebody who never joined."""
         self._subscriptions.close(sid, topic.room)
-        self._channels.leave_if_unused(topic)
 
     def forget(self, sid: str) -> None:
         """The client has gone."""
-        for topic in self._subscriptions.close_all(sid):
-            self._channels.leave_if_unused(topic)
+        self._subscriptions.close_all(sid)
 
     def _authorise(self, identity: Identity, topic: Topic) -> None:
         if may_see(identity, topic, {}):

@@ -1,12 +1,14 @@
 """Jobs whose worker went silent: shown as stalled after one missed period, ended after three.
 
 Every web process sweeps; the ledger takes a change only from the one whose view is current, so exactly
-one of them acts.
+one of them acts. While the store is away no worker can renew its lease: nobody is judged before the store
+has been there for a while.
 """
 
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -21,24 +23,50 @@ logger = logging.getLogger(__name__)
 
 #: Periods without a renewal after which a job is ended.
 LOST_AFTER: Final = 3
+#: Seconds a worker may take to find a store that is back: a time-out and its longest pause.
+SETTLE: Final = 2.0
 WORKER_LOST: Final = "worker lost"
 
 
 class Sweeper:
     """``lease`` is one period, in seconds; ``outcome`` asks Celery's result backend about a task."""
 
-    def __init__(self, ledger: Ledger, lease: float, outcome: Callable[[str], Outcome | None]) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        lease: float,
+        outcome: Callable[[str], Outcome | None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._ledger = ledger
         self._lease = lease
         self._outcome = outcome
+        self._clock = clock
+        self._settle = max(lease, SETTLE)
+        #: Since when the store has been seen without a gap, and when it was last.
+        self._since: float | None = None
+        self._seen = 0.0
 
     def sweep(self) -> None:
         """Look at every lease that ran out; when the ledger is away, the next sweep will."""
         try:
-            for overdue in self._ledger.overdue():
-                self._look_at(overdue)
-        except (LedgerUnavailable, Refused) as error:
+            found = self._ledger.overdue()
+            if self._has_settled():
+                for overdue in found:
+                    self._look_at(overdue)
+        except LedgerUnavailable as error:
+            self._since = None
             logger.warning("sweep is put off: %s", error)
+        except Refused as error:
+            logger.warning("sweep is put off: %s", error)
+
+    def _has_settled(self) -> bool:
+        """Whether workers have had the time to renew since the store, or this process, was last away."""
+        now = self._clock()
+        if self._since is None or now - self._seen > self._settle:
+            self._since = now
+        self._seen = now
+        return now - self._since >= self._settle
 
     def _look_at(self, overdue: Overdue) -> None:
         job = self._ledger.job(overdue.topic.id)

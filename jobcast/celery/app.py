@@ -9,8 +9,14 @@ from celery import Celery
 
 from jobcast.settings import Settings
 
-#: Seconds before Redis hands an unacknowledged task to somebody else; above the longest job.
-VISIBILITY_TIMEOUT: Final = 12 * 3600
+#: Seconds before Redis hands an unacknowledged task to somebody else. Not a bound on how long a job may
+#: take: a worker that lives renews what it holds (jobcast.celery.custody).
+VISIBILITY_TIMEOUT: Final = 30
+#: Seconds between two looks for such tasks, and how long one look may keep the others from looking.
+RESTORE_EVERY: Final = 5
+RESTORE_LOCK: Final = 10
+#: By name, so that only a worker imports Celery's worker.
+CUSTODY: Final = "jobcast.celery.custody:Custody"
 #: Seconds a stopping worker lets running tasks go on; a platform kills after 30.
 SOFT_SHUTDOWN_TIMEOUT: Final = 20
 #: Seconds to wait for the broker before an enqueue fails.
@@ -21,6 +27,7 @@ def make_celery(settings: Settings, name: str = "jobcast") -> Celery:
     """An app with its broker and result backend; task modules are added by whoever runs them."""
     app = Celery(name, broker=settings.broker_url, backend=settings.redis_url)
     app.conf.update(_configuration(settings))
+    app.steps["consumer"].add(CUSTODY)
     return app
 
 
@@ -29,12 +36,17 @@ def _configuration(settings: Settings) -> dict[str, Any]:
         "broker_connection_retry_on_startup": True,
         "broker_transport_options": {
             "visibility_timeout": VISIBILITY_TIMEOUT,
+            "unacked_restore_interval": RESTORE_EVERY,
+            "unacked_restore_throttle": 1,  # look each time
+            "unacked_mutex_expire": RESTORE_LOCK,
             "socket_connect_timeout": BROKER_TIMEOUT,
         },
         "result_expires": settings.jobcast_retention_seconds,
         # Otherwise a task that succeeded fails when Redis is away at that moment.
         "result_backend_always_retry": True,
         "result_backend_max_sleep_between_retries_ms": 1000,
+        # A task that ended while nobody could be told so is acknowledged, not run, when it comes again.
+        "worker_deduplicate_successful_tasks": True,
         "worker_prefetch_multiplier": 1,  # a long job must not hold others back
         "worker_soft_shutdown_timeout": SOFT_SHUTDOWN_TIMEOUT,
         "worker_enable_soft_shutdown_on_idle": False,

@@ -92,8 +92,9 @@ def _failed(*, sender: Any, task_id: str, exception: BaseException, **_: Any) ->
 
 
 @_never_raising
-def _retried(*, sender: Any, request: Any, reason: Any, **_: Any) -> None:
-    if isinstance(sender, ProgressTask):
+def _retried(*, sender: Any, request: Any, reason: Any = None, **_: Any) -> None:
+    """Without a reason it is the worker that stops, not a retry; jobcast.celery.request tells of it."""
+    if reason is not None and isinstance(sender, ProgressTask):
         error = str(reason) or type(reason).__name__
         reporter_of(sender.app).end_job(request.id, "pending", error)
 
@@ -130,7 +131,9 @@ def _unknown(*, name: str, id: str, **_: Any) -> None:
 
 @_never_raising
 def _stopping(**_: Any) -> None:
-    reporter_of(_current_app()).close(CLOSE_TIMEOUT)
+    reporter = reporter_of(_current_app())
+    reporter.close(CLOSE_TIMEOUT)
+    logger.info("reports of this process: %s", reporter.counters)
 
 
 def _end(app: Celery, job_id: str, status: JobStatus, error: str | None) -> None:

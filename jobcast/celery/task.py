@@ -21,6 +21,7 @@ class ProgressTask(Task):  # type: ignore[type-arg]  # generic in the stubs only
     """
 
     abstract = True
+    Request = "jobcast.celery.request:InterruptibleRequest"
     success_status: JobStatus = "completed"
 
     @property

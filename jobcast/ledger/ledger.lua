@@ -8,12 +8,12 @@
 --   KEYS[4] order    zset: notification id scored by sequence (user topics)
 --   KEYS[5] unread   set:  notification ids                   (user topics)
 -- The leases of all jobs are one zset, room scored by deadline in milliseconds; touch and overdue
--- get it as KEYS[1].
+-- get it as KEYS[1], and append as KEYS[6] where it is to give a lease.
 --
 -- ARGV[1] is the verb:
 --   append   channel, envelope head, event, body, new epoch, history limit, ttl, terminal ttl,
 --            mergeable (1/0), status, attempt, retries, progress, expected statuses, expected
---            sequence, inbox id, lost (1/0), then meta as field, value, …
+--            sequence, inbox id, lost (1/0), lease in ms (0 for none), then meta as field, value, …
 --            An empty attempt means the stored one; "begin" starts the next one.
 --            Expected statuses: "*" any, else a comma list in which "none" is a job not yet known.
 --   read     channel, envelope head, event, new epoch, history limit, ttl, then ids, or "*" for all
@@ -24,6 +24,11 @@
 -- outcome is stored, duplicate, terminal, lost, stale or conflict.
 
 local TERMINAL = { published = true, completed = true, failed = true, cancelled = true }
+
+local function milliseconds()
+  local t = redis.call('TIME')
+  return t[1] * 1000 + math.floor(t[2] / 1000)
+end
 
 local function position(new_epoch)
   local found = redis.call('HMGET', KEYS[1], 'sequence', 'epoch')
@@ -114,6 +119,7 @@ local function append_job(a, to)
   if a.status == 'in_progress' and attempt > job.started then redis.call('HSET', KEYS[1], 'started', attempt) end
   for field, value in pairs(a.meta) do redis.call('HSET', KEYS[1], field, value) end
   expire(TERMINAL[a.status] and a.terminal_ttl or a.ttl, 2)
+  if a.lease > 0 then redis.call('ZADD', KEYS[6], milliseconds() + a.lease, string.match(KEYS[1], '{(.-)}')) end
   return { 'stored', sequence, epoch, attempt, job.cancel, 0 }
 end
 
@@ -137,8 +143,8 @@ local function append()
   local to = { channel = ARGV[2], head = ARGV[3], event = ARGV[4], new_epoch = ARGV[6], history = tonumber(ARGV[7]) }
   local a = { body = ARGV[5], ttl = ARGV[8], terminal_ttl = ARGV[9], mergeable = ARGV[10] == '1', status = ARGV[11],
               attempt = ARGV[12], retries = tonumber(ARGV[13]), progress = ARGV[14], expected = ARGV[15],
-              expected_sequence = ARGV[16], inbox_id = ARGV[17], lost = ARGV[18], meta = {} }
-  for i = 19, #ARGV, 2 do a.meta[ARGV[i]] = ARGV[i + 1] end
+              expected_sequence = ARGV[16], inbox_id = ARGV[17], lost = ARGV[18], lease = tonumber(ARGV[19]), meta = {} }
+  for i = 20, #ARGV, 2 do a.meta[ARGV[i]] = ARGV[i + 1] end
   if a.status ~= '' then return append_job(a, to) end
   return append_event(a, to)
 end
@@ -178,18 +184,16 @@ local function clear()
   return { 'stored', sequence, epoch, 0, 0, 0 }
 end
 
-local function milliseconds()
-  local t = redis.call('TIME')
-  return t[1] * 1000 + math.floor(t[2] / 1000)
-end
-
 local function touch()
   local deadline = milliseconds() + tonumber(ARGV[2])
   for i = 3, #ARGV do redis.call('ZADD', KEYS[1], deadline, ARGV[i]) end
   return deadline
 end
 
+-- Writes nothing, but fails where a write would: a full or read-only store takes no renewals either, and
+-- that must not be held against the workers.
 local function overdue()
+  redis.call('ZADD', KEYS[1], 'XX', 0, '')
   local moment = milliseconds()
   local late = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', moment, 'WITHSCORES', 'LIMIT', 0, tonumber(ARGV[2]))
   local found = {}

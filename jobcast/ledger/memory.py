@@ -222,6 +222,8 @@ class MemoryLedger(Ledger):
         record.meta.update(entry.meta)
         if entry.status in TERMINAL_STATUSES:
             record.expires_at = self._clock() + self._retention
+        if entry.lease > 0:
+            self._leases[entry.topic] = self._clock() + entry.lease
         return Appended("stored", record.sequence, record.epoch, attempt, record.cancel)
 
     def _append_event(self, entry: Entry) -> Appended:

@@ -43,6 +43,7 @@ class Entry:
     expected_sequence: int | None = None
     inbox_id: str = ""
     lost: bool = False
+    lease: float = 0.0
     meta: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -113,12 +114,15 @@ class Ledger(ABC):
         expected: frozenset[str] | None = None,
         expected_sequence: int | None = None,
         lost: bool = False,
+        lease: float = 0.0,
         meta: Mapping[str, str] | None = None,
     ) -> Appended:
         """Store and publish one state of a job; ``begin`` starts its next attempt.
 
         ``expected`` are the statuses the job may have now ("none" for an unknown job). ``lost`` says
-        that this ends a job whose worker went silent, so that the worker may take it up again.
+        that this ends a job whose worker went silent, so that the worker may take it up again. With a
+        ``lease``, in seconds, the worker has to be heard of again within that time; it is given in the
+        same step, so that no job that has begun lacks one.
         """
         entry = Entry(
             topic=job_topic(update.job_id),
@@ -132,6 +136,7 @@ class Ledger(ABC):
             expected=expected,
             expected_sequence=expected_sequence,
             lost=lost,
+            lease=lease,
             meta=meta or {},
         )
         return self.append(entry)

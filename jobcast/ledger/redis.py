@@ -122,11 +122,11 @@ class RedisLedger(Ledger):
             *(int(entry.mergeable), entry.status, entry.attempt or "", entry.retries),
             *(number(entry.progress), _expected(entry.expected)),
             "" if entry.expected_sequence is None else entry.expected_sequence,
-            *(entry.inbox_id, int(entry.lost)),
+            *(entry.inbox_id, int(entry.lost), int(entry.lease * 1000)),
         ]
         for name, value in entry.meta.items():
             args += [name, value]
-        return self._write(entry.topic, args)
+        return self._write(entry.topic, args, [_LEASES] if entry.lease > 0 else ())
 
     @_translate_errors
     def read(self, topic: Topic, since: int | None = None, epoch: str | None = None) -> Snapshot:
@@ -225,8 +225,8 @@ class RedisLedger(Ledger):
     def close(self) -> None:
         self._redis.close()
 
-    def _write(self, topic: Topic, args: Sequence[str | int]) -> Appended:
-        answer = cast(list[Any], self._script(keys=_keys(topic), args=list(args)))
+    def _write(self, topic: Topic, args: Sequence[str | int], more_keys: Sequence[str] = ()) -> Appended:
+        answer = cast(list[Any], self._script(keys=[*_keys(topic), *more_keys], args=list(args)))
         outcome, sequence, epoch, attempt, cancel, unread = answer
         return Appended(outcome, sequence, epoch, attempt, bool(cancel), unread)
 

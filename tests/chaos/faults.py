@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -88,6 +89,17 @@ def empty_store(world: World, rng: Random) -> Hit:
     return Hit(f"{seconds:.1f} s")
 
 
+def fill_store(world: World, rng: Random) -> Hit:
+    """At its memory limit, without eviction: every write is refused, reads are answered."""
+    seconds = rng.uniform(0.5, 2.5)
+    world.command("CONFIG", "SET", "maxmemory", "1")
+    try:
+        time.sleep(seconds)
+    finally:
+        world.command("CONFIG", "SET", "maxmemory", "0")
+    return Hit(f"{seconds:.1f} s")
+
+
 def restart_broker(world: World, rng: Random) -> Hit:
     """The queue of tasks goes and comes back, with its data."""
     seconds = rng.uniform(0.2, 2.0)
@@ -126,6 +138,17 @@ def kill_worker(world: World, rng: Random) -> Hit:
     return Hit("parent and children" if whole else "parent alone", killed=killed, end=moment)
 
 
+def term_worker(world: World, rng: Random) -> Hit:
+    """Asked to stop in the middle of its jobs, as in a deploy; a new one takes over."""
+    number = rng.randrange(len(world.workers))
+    parent = world.workers[number]
+    moment = time.monotonic()
+    parent.terminate()
+    world.workers[number] = world.new_worker()
+    parent.wait(30)
+    return Hit(f"exit code {parent.returncode}", end=moment)
+
+
 def stop_worker(world: World, rng: Random) -> Hit:
     """The parent, or all of it."""
     parent, seconds = rng.choice(world.workers), rng.uniform(0.5, 4.0)
@@ -139,6 +162,15 @@ def kill_web(world: World, rng: Random) -> Hit:
     """Killed, and started again on its port."""
     number, seconds = rng.randrange(2), rng.uniform(0.0, 1.0)
     world.restart_web(number, seconds)
+    return Hit(f"web {number}", f"w{number}")
+
+
+def term_web(world: World, rng: Random) -> Hit:
+    """Asked to stop; it tells its clients, sees them out, and is started again on its port."""
+    number = rng.randrange(2)
+    world.webs[number].terminate()
+    world.webs[number].wait(30)
+    world.restart_web(number, 0.0)
     return Hit(f"web {number}", f"w{number}")
 
 
@@ -179,7 +211,9 @@ def inject(name: str, world: World, rng: Random) -> Fault:
     hit = FAULTS[name](world, rng)
     over = time.monotonic() if hit.end is None else hit.end
     fault = Fault(name, start, over, hit.detail, hit.scope, hit.killed, hit.stopped)
-    fault.positions = positions(world) if hit.end is None else {}
+    if hit.end is None:
+        with contextlib.suppress(redis.RedisError):  # away, by another fault at the same time
+            fault.positions = positions(world)
     return fault
 
 
@@ -235,13 +269,16 @@ FAULTS: Final[dict[str, Inject]] = {
     "stop-store": stop_store,
     "restart-store": restart_store,
     "empty-store": empty_store,
+    "fill-store": fill_store,
     "restart-broker": restart_broker,
     "kill-child": kill_child,
     "stop-child": stop_child,
     "kill-worker": kill_worker,
     "stop-worker": stop_worker,
+    "term-worker": term_worker,
     "kill-web": kill_web,
     "stop-web": stop_web,
+    "term-web": term_web,
     "kill-client": kill_client,
     "stop-client": stop_client,
     "cut-network": cut_network,

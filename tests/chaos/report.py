@@ -6,22 +6,41 @@ import datetime
 import json
 import os
 import platform
+import re
+import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from tests.chaos.judge import Figures
+from tests.chaos.scenarios import SCENARIOS
+from tests.stack import ROOT
 
 Result = dict[str, Any]
 MARKS: Final = ("<!-- result -->", "<!-- end of result -->")
 HEAD: Final = (
     "| scenario | seed | jobs | faults | subscriptions | finals | wrong ends | back-steps | ends twice "
-    "| false losses | converged in | lost known in | holds |"
+    "| false losses | converged in | lost known in | holds | at commit |"
 )
 
 
 def begin(seed: int, jobs: int) -> Result:
     """An empty result that knows its machine."""
-    return {"seed": seed, "jobs": jobs, "machine": machine(), "scenarios": [], "measures": {}}
+    return {
+        "seed": seed,
+        "jobs": jobs,
+        "machine": machine(),
+        "commit": commit(),
+        "scenarios": [],
+        "measures": {},
+    }
+
+
+def commit() -> str:
+    """What is measured: the checked-out commit, with a "+" when something in it was changed since."""
+    command = ["git", "describe", "--always", "--exclude", "*", "--dirty=+"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "unknown"
 
 
 def machine() -> str:
@@ -40,7 +59,7 @@ def _processor() -> str:
 
 def add(result: Result, figures: Figures) -> None:
     """Take a scenario in, and print it."""
-    result["scenarios"].append(figures.as_json())
+    result["scenarios"].append(figures.as_json() | {"commit": result["commit"]})
     print(
         f"  {figures.jobs} jobs, {figures.subscriptions} subscriptions, {figures.finals} finals, "
         f"{figures.forgotten} forgotten, "
@@ -54,7 +73,7 @@ def add(result: Result, figures: Figures) -> None:
 
 def add_measure(result: Result, name: str, measured: Result) -> None:
     """Take a measurement in, and print it."""
-    result["measures"][name] = measured
+    result["measures"][name] = measured | {"text": f"(at {result['commit']}) {measured['text']}"}
     print("  " + measured["text"].replace("\n", "\n  "), flush=True)
 
 
@@ -65,10 +84,13 @@ def save(result: Result, path: Path) -> None:
 
 def table(result: Result) -> str:
     """Markdown; one line per scenario, then what was measured."""
-    lines = [HEAD, "|---" * HEAD.count(" | ") + "|---|"] if result["scenarios"] else []
-    lines += [_row(one) for one in result["scenarios"]]
-    lines += [f"\n**{name}** {measured['text']}" for name, measured in result["measures"].items()]
-    return "\n".join(lines)
+    rows = {one["scenario"]: _row(one) for one in result["scenarios"]}
+    return _page(rows, {name: measured["text"] for name, measured in result["measures"].items()})
+
+
+def _page(rows: Mapping[str, str], texts: Mapping[str, str]) -> str:
+    lines = [HEAD, "|---" * HEAD.count(" | ") + "|---|", *rows.values()] if rows else []
+    return "\n".join([*lines, *(f"\n**{name}** {text}" for name, text in texts.items())])
 
 
 def _row(one: Result) -> str:
@@ -78,17 +100,35 @@ def _row(one: Result) -> str:
     holds = "yes" if one["counts_hold"] and one["times_hold"] else "**no**"
     cells = [one["scenario"], one["seed"], one["jobs"], one["faults"], one["subscriptions"], share]
     cells += [one["wrong_ends"], one["regressions"], one["duplicates"], one["false_losses"]]
-    cells += [f"{one['convergence']:.2f} s", lost, holds]
+    cells += [f"{one['convergence']:.2f} s", lost, holds, one["commit"]]
     return "| " + " | ".join(str(cell) for cell in cells) + " |"
 
 
 def write_page(result: Result, path: Path) -> None:
-    """Replace what is between the page's two marks."""
+    """Put what was run between the page's two marks, in place of what it said of the same before."""
     before, _, rest = path.read_text().partition(MARKS[0])
-    _, _, after = rest.partition(MARKS[1])
+    old, _, after = rest.partition(MARKS[1])
+    rows = _rows(old) | {one["scenario"]: _row(one) for one in result["scenarios"]}
+    order = [scenario.name for scenario in SCENARIOS]
+    rows = {name: rows[name] for name in order if name in rows}
+    texts = _texts(old) | {name: measured["text"] for name, measured in result["measures"].items()}
     day = datetime.datetime.now(datetime.UTC).date()
-    text = f"{MARKS[0]}\nOn {day}, {result['machine']}.\n\n{table(result)}\n{MARKS[1]}"
-    path.write_text(before + text + after)
+    path.write_text(
+        f"{before}{MARKS[0]}\nOn {day}, {result['machine']}.\n\n{_page(rows, texts)}\n{MARKS[1]}{after}"
+    )
+
+
+def _rows(page: str) -> dict[str, str]:
+    """The lines of the table of scenarios, by scenario."""
+    names = {scenario.name for scenario in SCENARIOS}
+    lines = [line for line in page.splitlines() if line.startswith("| ")]
+    return {name: line for line in lines if (name := line.split(" | ")[0].removeprefix("| ")) in names}
+
+
+def _texts(page: str) -> dict[str, str]:
+    """What was measured, by name."""
+    found = re.findall(r"^\*\*(\w+)\*\* (.*?)(?=\n\*\*\w+\*\* |\Z)", page, re.MULTILINE | re.DOTALL)
+    return {name: text.strip() for name, text in found}
 
 
 def exit_code(result: Result) -> int:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import shutil
 import tempfile
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -33,13 +35,17 @@ JOBS_PER_CHILD: Final = 80
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """Which faults may strike, and how many do; ``gaps`` are the seconds between two of them."""
+    """Which faults may strike, and how many do; ``gaps`` are the seconds between two of them.
+
+    Of those ``beside`` them one strikes at the same moment as each; they must concern other processes.
+    """
 
     name: str
     what: str
     faults: Sequence[str]
     strikes: int = 6
     gaps: tuple[float, float] = (1.5, 4.0)
+    beside: Sequence[str] = ()
 
 
 def run(scenario: Scenario, seed: int, jobs: int, folder: Path | None = None) -> Figures:
@@ -86,20 +92,28 @@ def _work(rng: Random, jobs: int) -> dict[str, tuple[str, int, float]]:
 
 def _strike(world: World, scenario: Scenario, rng: Random) -> list[Fault]:
     faults: list[Fault] = []
-    for name in _order(scenario, rng):
+    first, second = (_order(names, scenario.strikes, rng) for names in (scenario.faults, scenario.beside))
+    for names in itertools.zip_longest(first, second):
         time.sleep(rng.uniform(*scenario.gaps))
-        fault = inject(name, world, rng)
-        logger.info("  %-14s %s, %.1f s", name, fault.detail, fault.end - fault.start)
-        faults.append(fault)
+        faults += _at_once(world, [name for name in names if name], rng)
     return faults
 
 
-def _order(scenario: Scenario, rng: Random) -> list[str]:
-    """Every fault of the scenario in turn, shuffled, until there are enough."""
+def _at_once(world: World, names: Sequence[str], rng: Random) -> list[Fault]:
+    chances = [Random(rng.getrandbits(64)) for _ in names]
+    with ThreadPoolExecutor(len(names)) as pool:
+        faults = list(pool.map(inject, names, itertools.repeat(world), chances))
+    for fault in faults:
+        logger.info("  %-14s %s, %.1f s", fault.name, fault.detail, fault.end - fault.start)
+    return sorted(faults, key=lambda fault: fault.end)
+
+
+def _order(faults: Sequence[str], strikes: int, rng: Random) -> list[str]:
+    """Every fault in turn, shuffled, until there are enough."""
     names: list[str] = []
-    while scenario.faults and len(names) < scenario.strikes:
-        names += rng.sample(list(scenario.faults), len(scenario.faults))
-    return names[: scenario.strikes]
+    while faults and len(names) < strikes:
+        names += rng.sample(list(faults), len(faults))
+    return names[:strikes]
 
 
 def _killed(faults: list[Fault]) -> dict[int, float]:

@@ -14,7 +14,7 @@ from jobcast import Settings, configure
 from jobcast.celery import ProgressTask, make_celery
 
 #: Seconds until the broker hands out again what a killed worker had reserved but not begun.
-VISIBILITY_TIMEOUT: Final = 5
+VISIBILITY_TIMEOUT: Final = 8
 
 settings = Settings.from_environment().require_redis()
 app = make_celery(settings)

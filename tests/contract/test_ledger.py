@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 
@@ -14,7 +15,8 @@ from jobcast.embedded import EmbeddedValkey
 from jobcast.errors import LedgerRefused, LedgerUnavailable
 from jobcast.ledger import Ledger, MemoryLedger, RedisLedger
 from jobcast.models import AnalyticsData, AnalyticsEvent, JobStatusUpdate, Notification
-from jobcast.topics import brand_topic, job_topic, user_topic
+from jobcast.topics import Topic, brand_topic, job_topic, user_topic
+from tests.stack import wait_for
 
 _numbers = itertools.count()
 
@@ -268,6 +270,24 @@ def test_a_lease_that_is_not_renewed_runs_out(ledger, job_id):
     assert topic not in [found.topic for found in ledger.overdue()]
 
 
+def test_a_job_that_has_begun_has_a_lease(ledger, job_id):
+    """From the same step on; one that was refused has none."""
+    topic = job_topic(job_id)
+    assert ledger.append_job(update(job_id), begin=True, lease=60.0).stored
+    assert topic not in late(ledger)
+    assert ledger.append_job(update(job_id), begin=True, retries=1, lease=0.01).stored
+    wait_for(lambda: topic in late(ledger), what="the lease to run out")
+    ledger.append_job(update(job_id, "cancelled"))
+    ledger.release(topic)
+    assert not ledger.append_job(update(job_id), begin=True, lease=0.01).stored
+    time.sleep(0.02)
+    assert topic not in late(ledger)
+
+
+def late(ledger: Ledger) -> list[Topic]:
+    return [lease.topic for lease in ledger.overdue()]
+
+
 def test_a_lease_carries_the_request_to_cancel(ledger, job_id):
     """For a task that reports nothing."""
     ledger.append_job(update(job_id), begin=True)
@@ -340,3 +360,16 @@ def test_topics_go_away_when_nobody_uses_them(valkey, job_id):
         assert all(client.ttl(key) > 86_400 for key in keys)
         ledger.append_job(update(job_id, "completed"))
         assert 0 < client.ttl(f"jobcast:{{job:{job_id}}}:state") <= 100
+
+
+def test_a_full_store_does_not_tell_which_leases_ran_out():
+    """It took no renewals; reads alone would go on, and make every worker look dead."""
+    with EmbeddedValkey() as full, closing(RedisLedger.from_url(full.url)) as ledger:
+        ledger.touch([job_topic("j")], 0.0)
+        with redis.Redis.from_url(full.url) as client:
+            client.config_set("maxmemory", 1)
+            for refused in (ledger.overdue, lambda: ledger.touch([job_topic("j")], 1.0)):
+                with pytest.raises(LedgerUnavailable):
+                    refused()
+            client.config_set("maxmemory", 0)
+        assert [lease.topic for lease in ledger.overdue()] == [job_topic("j")]

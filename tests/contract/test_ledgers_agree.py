@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import time
 from contextlib import closing
 
 from hypothesis import HealthCheck, given, settings
@@ -34,11 +35,13 @@ appends = st.tuples(
             "lost": st.booleans(),
             "expected": st.none() | st.frozensets(statuses | st.just("none"), min_size=1),
             "expected_sequence": st.none() | st.integers(0, 6),
+            "lease": st.sampled_from([0.0, 0.001, 60.0]),
         }
     ),
 )
 others = st.one_of(
     st.tuples(st.just("cancel")),
+    st.tuples(st.just("overdue")),
     st.tuples(st.just("notify"), st.sampled_from("abcdef")),
     st.tuples(st.just("read"), st.none() | st.lists(st.sampled_from("abcdef"), max_size=3)),
     st.tuples(st.just("clear")),
@@ -52,6 +55,9 @@ def perform(ledger: Ledger, name: str, step: tuple) -> object:
         case ("append", fields, options):
             found = ledger.append_job(JobStatusUpdate(job_id=name, **fields), **options)
             return found.outcome, found.sequence, found.attempt, found.cancel_requested
+        case ("overdue",):
+            time.sleep(0.003)
+            return job_topic(name) in [lease.topic for lease in ledger.overdue()]
         case ("cancel",):
             return ledger.request_cancel(name)
         case ("notify", notification_id):
@@ -86,5 +92,6 @@ def test_memory_and_redis_agree_under_any_interleaving(valkey, steps):
     name = f"agree{next(_numbers)}"
     memory = MemoryLedger(history=5)
     with closing(RedisLedger.from_url(valkey.url, history=5)) as redis:
-        for step in [*steps, ("look", 0), ("look", 3)]:
+        for step in [*steps, ("look", 0), ("look", 3), ("overdue",)]:
             assert perform(memory, name, step) == perform(redis, name, step), step
+        redis.release(job_topic(name))

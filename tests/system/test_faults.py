@@ -101,6 +101,21 @@ def test_a_worker_that_was_only_paused_takes_its_job_back(quick, producer):
         assert_no_regression(watching.updates("j"))
 
 
+def test_an_outage_of_the_store_makes_no_worker_lost(quick, producer):
+    """It hangs for six leases; two jobs go on, and are neither stalled nor lost when it is back."""
+    with Watcher(quick.url) as watching:
+        for job_id in ("one", "two"):
+            watching.call("subscribe-job", job_id)
+            producer(quick).send_task("tests.count", args=(200, 0.03), task_id=job_id)
+            watching.wait_for_status(job_id, "in_progress")
+        os.kill(quick.valkey.pid, signal.SIGSTOP)
+        time.sleep(3)
+        os.kill(quick.valkey.pid, signal.SIGCONT)
+        for job_id in ("one", "two"):
+            assert watching.wait_for_status(job_id, "completed", "failed")["attempt"] == 1
+            assert not any(u.get("stalled") or u["status"] == "failed" for u in watching.updates(job_id))
+
+
 def test_an_end_that_was_never_told_is_repaired_from_the_result_backend(quick, producer):
     """The worker stored its result and died before it could report it."""
     celery = producer(quick)

@@ -85,6 +85,72 @@ def test_an_absurd_since_is_an_invalid_payload(watcher, stack, since):
     assert "Traceback" not in stack.logs()
 
 
+KINDS = (
+    ("subscribe-job", "jobId", "/jobs"),
+    ("subscribe-user", "userId", "/notifications"),
+    ("subscribe-brand", "brandId", "/analytics"),
+)
+
+
+@pytest.mark.parametrize(("event", "field", "namespace"), KINDS)
+def test_no_place_a_client_can_name_does_harm(watcher, stack, event, field, namespace):
+    """Of every kind of topic: invalid-payload or the plain state, and nothing in the log."""
+    name = fresh()
+    for place in ({"since": -1}, {"since": 2**60}, {"since": "1"}, {"epoch": 7}, {"epoch": "e" * 65}):
+        answer = watcher.call(event, {field: name, "epoch": "e", **place}, namespace)
+        assert answer["error"]["code"] == "invalid-payload", place
+    for place in (
+        {"since": 2**53 - 1},
+        {"since": 2**53 - 1, "epoch": "gone"},
+        {"since": 0, "epoch": "é"},
+        {"x": 1},
+    ):
+        answer = watcher.call(event, {field: name, **place}, namespace)
+        assert (answer["ok"], answer["recovered"], answer["sequence"]) == (True, False, 0), place
+    assert "Traceback" not in stack.logs()
+
+
+@pytest.mark.parametrize(("event", "field", "namespace"), KINDS)
+def test_a_topic_of_another_kind_is_refused(watcher, stack, event, field, namespace):
+    """An id of the wrong name, a room's name, or a kind's own event in another kind's namespace."""
+    others = [(e, f) for e, f, _ in KINDS if f != field]
+    for _, other in others:
+        assert watcher.call(event, {other: "x"}, namespace)["error"]["code"] == "invalid-payload"
+        assert watcher.call(event, f"{other[:-2]}:x", namespace)["error"]["code"] == "invalid-payload"
+    for other, _ in others:
+        watcher.emit(other, "x", namespace)
+    assert watcher.call(event, fresh(), namespace)["ok"]
+    assert not [e for e in watcher.of("subscribed") if "x" in e.values()]
+    assert "Traceback" not in stack.logs()
+
+
+def test_the_epoch_of_another_topic_gets_the_plain_state(ledger, watcher, stack):
+    """Of the same kind or another one; a sequence means nothing without its epoch."""
+    job_id, other, user = fresh(), fresh(), fresh()
+    for name in (job_id, other):
+        for _ in range(3):
+            ledger.append_job(JobStatusUpdate(job_id=name, status="in_progress"))
+    ledger.append_notification(user, note("n"))
+    foreign = watcher.call("subscribe-job", other)["epoch"]
+    answer = watcher.call("subscribe-job", {"jobId": job_id, "since": 2, "epoch": foreign})
+    assert (answer["recovered"], answer["sequence"]) == (False, 3)
+    answer = watcher.call("subscribe-user", {"userId": user, "since": 1, "epoch": foreign}, "/notifications")
+    assert (answer["recovered"], answer["sequence"]) == (False, 1)
+    assert watcher.wait_for_event("notification:received")["id"] == "n"
+    assert "Traceback" not in stack.logs()
+
+
+def test_no_since_of_a_poll_does_harm(stack, ledger):
+    """The same for the routes: 400 or what is there, never 500."""
+    job_id, user = fresh(), fresh()
+    ledger.append_job(JobStatusUpdate(job_id=job_id, status="in_progress"))
+    for path in (f"/api/jobs/{job_id}/history", f"/api/notifications/{user}"):
+        for since in ("-1", "1.5", "x", "1e3", "NaN", "%00", str(2**60), "9" * 5000, ""):
+            assert stack.get(f"{path}?since={since}").status in (200, 400), since
+        assert stack.get(f"{path}?since={2**53 - 1}").status == 200
+    assert "Traceback" not in stack.logs()
+
+
 @pytest.mark.parametrize("epoch", ["unknown", ""])
 def test_an_unknown_epoch_gets_the_plain_state(ledger, watcher, epoch):
     """recovered false, and then the state."""

@@ -135,6 +135,26 @@ def test_a_store_that_is_away_is_asked_seldom(desk):
     assert 60 <= desk.reporter.counters.failed <= 140
 
 
+def test_the_circuit_breaker_opens_and_closes_and_says_so(desk, caplog):
+    """Once each per outage, in the counters and in the log."""
+    caplog.set_level("WARNING")
+    desk.reporter.start_job("j")
+    desk.pass_time(2)
+    assert (desk.reporter.counters.breaker, desk.reporter.counters.opened) == ("closed", 0)
+    desk.store.away = True
+    desk.reporter.end_job("j", "completed")
+    desk.pass_time(10)
+    assert (desk.reporter.counters.breaker, desk.reporter.counters.opened) == ("open", 1)
+    assert desk.reporter.counters.failed > 5
+    desk.store.away = False
+    desk.pass_time(2)
+    assert (desk.reporter.counters.breaker, desk.reporter.counters.opened) == ("closed", 1)
+    first, second = [record.getMessage() for record in caplog.records]
+    assert first.startswith("circuit breaker open")
+    assert second.startswith("circuit breaker closed")
+    assert str(desk.reporter.counters).startswith("delivered 2, failed ")
+
+
 def test_the_thread_sleeps_while_the_store_is_away():
     """A lease that cannot be renewed must not keep it awake: the task would pay for that."""
     store = Store(FakeClock())
@@ -279,6 +299,16 @@ def test_the_lease_is_renewed_while_a_silent_task_lives_and_given_up_at_its_end(
 def test_a_dead_reporter_leaves_a_lease_that_runs_out(desk):
     """From its first second on."""
     desk.reporter.start_job("j")
+    desk.reporter.step()
+    desk.clock.advance(6)
+    assert [lease.topic.id for lease in desk.store.overdue()] == ["j"]
+
+
+def test_a_job_that_was_abandoned_right_after_it_began_has_a_lease(desk):
+    """Its child was killed between the two; nothing would ever end it otherwise."""
+    desk.reporter.start_job("j")
+    desk.reporter._collect()
+    desk.reporter.abandon_job("j")
     desk.reporter.step()
     desk.clock.advance(6)
     assert [lease.topic.id for lease in desk.store.overdue()] == ["j"]

@@ -22,12 +22,11 @@ Command = Callable[[str, str], None]
 
 
 class Channels:
-    """``is_used`` says whether anybody here still follows a room."""
+    """``shared`` is the channel for everything that has none of its own."""
 
-    def __init__(self, shared: str, *, per_topic: bool, is_used: Callable[[str], bool]) -> None:
+    def __init__(self, shared: str, *, per_topic: bool) -> None:
         self.shared = shared
         self._per_topic = per_topic
-        self._is_used = is_used
         self._confirmed: dict[str, threading.Event] = {}
         self._awaited: Counter[str] = Counter()
         self._say: Command | None = None
@@ -44,12 +43,11 @@ class Channels:
             self._send("SUBSCRIBE", channel)
         confirmed.wait(PATIENCE)
 
-    def leave_if_unused(self, topic: Topic) -> None:
-        """Listen no longer once nobody here follows the topic."""
-        if self._per_topic and not self._is_used(topic.room):
-            channel = self._name(topic)
-            if self._confirmed.pop(channel, None):
-                self._send("UNSUBSCRIBE", channel)
+    def leave(self, topic: Topic) -> None:
+        """Listen to a topic no longer; for when nobody here follows it any more."""
+        channel = self._name(topic)
+        if self._confirmed.pop(channel, None):
+            self._send("UNSUBSCRIBE", channel)
 
     def names(self) -> Iterable[str]:
         """All channels, the shared one last: once that is confirmed, all are."""
