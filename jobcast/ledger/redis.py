@@ -30,6 +30,7 @@ from jobcast.ledger.port import (
 from jobcast.payload import number
 from jobcast.topics import (
     BRAND,
+    JOB,
     NOTIFICATION_READ,
     NOTIFICATIONS_CLEARED,
     USER,
@@ -43,6 +44,8 @@ _LEASES: Final = "jobcast:leases"
 _OWN_FIELDS: Final = frozenset(
     ["sequence", "epoch", "payload", "status", "attempt", "progress", "started", "lost", "cancel"]
 )
+#: Topics whose positions are asked for in one go; a web process follows thousands.
+POSITIONS_AT_ONCE: Final = 500
 #: Seconds a command may take before the store counts as unavailable.
 COMMAND_TIMEOUT: Final = 0.8
 
@@ -130,6 +133,8 @@ class RedisLedger(Ledger):
 
     @_translate_errors
     def read(self, topic: Topic, since: int | None = None, epoch: str | None = None) -> Snapshot:
+        if topic.kind is JOB and since is None:
+            return self._read_state(topic)
         state, inbox, order, unread, history = self._load(topic)
         if not state.get("sequence"):
             return Snapshot()
@@ -147,10 +152,10 @@ class RedisLedger(Ledger):
 
     @_translate_errors
     def positions(self, topics: Sequence[Topic]) -> list[tuple[int, str | None]]:
-        with self._redis.pipeline(transaction=False) as pipe:
-            for topic in topics:
-                pipe.hmget(_keys(topic)[0], "sequence", "epoch")
-            return [(int(sequence or 0), epoch) for sequence, epoch in pipe.execute()]
+        found: list[tuple[int, str | None]] = []
+        for start in range(0, len(topics), POSITIONS_AT_ONCE):
+            found += self._positions(topics[start : start + POSITIONS_AT_ONCE])
+        return found
 
     @_translate_errors
     def history(self, topic: Topic) -> Snapshot:
@@ -234,6 +239,20 @@ class RedisLedger(Ledger):
         topic = user_topic(user_id)
         head = envelope.head(topic, event)
         return [verb, self._channel(topic), head, event, new_epoch(), self._history, LIVE_TTL]
+
+    def _positions(self, topics: Sequence[Topic]) -> list[tuple[int, str | None]]:
+        with self._redis.pipeline(transaction=False) as pipe:
+            for topic in topics:
+                pipe.hmget(_keys(topic)[0], "sequence", "epoch")
+            return [(int(sequence or 0), epoch) for sequence, epoch in pipe.execute()]
+
+    def _read_state(self, topic: Topic) -> Snapshot:
+        """What a client that subscribes to a job needs, in one command: thousands come at once."""
+        found = self._redis.hmget(_keys(topic)[0], "sequence", "epoch", "payload")
+        sequence, epoch, payload = cast(list[Any], found)
+        if not sequence:
+            return Snapshot()
+        return Snapshot(int(sequence), epoch, recovered=False, events=[StoredEvent(topic.event, payload)])
 
     def _load(
         self, topic: Topic
