@@ -9,7 +9,7 @@ import pytest
 from tests.chaos.faults import Fault
 from tests.chaos.judge import Arrival, Figures, Run, judge
 from tests.chaos.run import Scenario, run
-from tests.chaos.truth import Task
+from tests.chaos.truth import Task, tasks_of
 
 SHORT = Scenario(
     "short",
@@ -76,6 +76,16 @@ def test_an_end_that_the_task_contradicts_is_wrong():
     """The task counted to its end; its job is said to have failed."""
     task = Task("j", started=0.0, pid=1, ended=1.0, status="completed")
     assert figures(event(1), event(2, "failed"), tasks={"j": task}).wrong_ends == 1
+
+
+def test_a_worker_that_was_killed_before_it_could_reach_the_store_is_not_believed_to_have_told():
+    """The store was away from 2 to 4; what happened then is told by 6.5, if its process lives so long."""
+    lines = [["start", 2.1, "j", 7, ""], ["end", 2.8, "j", 7, "completed"]]
+    (task,) = tasks_of(lines, {7: 5.0}, [(2.0, 4.0)]).values()
+    assert (task.killed, task.unheard) == (5.0, True)
+    for killed, outages in ((7.0, [(2.0, 4.0)]), (5.0, [])):
+        (task,) = tasks_of(lines, {7: killed}, outages).values()
+        assert (task.killed, task.unheard) == (None, False)
 
 
 def test_time_counts_from_the_end_of_the_fault():
