@@ -97,7 +97,7 @@ def retry_late(self: Any, seconds: float) -> None:
     self.progress.update(total=2, completed=1)
     if not self.request.retries:
         time.sleep(seconds)
-        raise self.retry(exc=RuntimeError("not yet"), countdown=2.5)
+        raise self.retry(exc=RuntimeError("not yet"), countdown=3)
 
 
 @app.task(bind=True, base=ProgressTask, name="tests.kill")

@@ -119,6 +119,7 @@ def test_a_retry_is_told_although_the_store_is_full_at_that_moment(quick, produc
             client.config_set("maxmemory", 1)
             time.sleep(1.5)
             client.config_set("maxmemory", 0)
+            assert "not yet" in watching.wait_for_status("j", "pending")["error"]
             assert watching.wait_for_status("j", "completed")["attempt"] == 2
             worker.terminate()
             worker.wait(15)
