@@ -127,6 +127,23 @@ def test_a_retry_is_told_although_the_store_is_full_at_that_moment(quick, produc
     assert_no_regression(watching.updates("j"))
 
 
+def test_a_success_stays_one_although_the_store_is_full_at_that_moment(quick, producer):
+    """Celery would call the task failed, because it could not store its result."""
+    with (
+        Watcher(quick.url) as watching,
+        redis.Redis.from_url(quick.valkey.url) as client,
+        warnings.catch_warnings(action="ignore", category=DeprecationWarning),
+    ):
+        watching.call("subscribe-job", "j")
+        sent = producer(quick).send_task("tests.count", args=(20, 0.05), task_id="j")
+        watching.wait_for_status("j", "in_progress")
+        client.config_set("maxmemory", 1)
+        time.sleep(2)
+        client.config_set("maxmemory", 0)
+        watching.wait_for_status("j", "completed")
+        assert sent.get(timeout=5) == 20
+
+
 def test_an_outage_of_the_store_makes_no_worker_lost(quick, producer):
     """It hangs for six leases; two jobs go on, and are neither stalled nor lost when it is back."""
     with Watcher(quick.url) as watching:
