@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from tests.chaos import report
 from tests.chaos.faults import Fault
 from tests.chaos.judge import Arrival, Figures, Run, judge
 from tests.chaos.run import Scenario, run
+from tests.chaos.soak import BOUND, slope
 from tests.chaos.truth import Task, tasks_of
 
 SHORT = Scenario(
@@ -104,3 +106,38 @@ def test_nothing_is_lost_while_everything_breaks(tmp_path):
     assert judged.counts_hold, "\n".join([*judged.injected, *judged.evidence])
     assert judged.started == judged.jobs
     assert judged.faults == SHORT.strikes
+
+
+def test_the_soak_sees_a_leak_and_no_leak_in_steps():
+    """Two kilobytes a job under the noise of a collector, against one late step of many megabytes."""
+    noise = [2e6 * (n % 37) / 37 for n in range(600)]
+    leaking = [(float(n), 1e8 + 2048 * n + noise[n]) for n in range(600)]
+    stepping = [(float(n), 1e8 + noise[n] + (2e7 if n > 540 else 0)) for n in range(600)]
+    assert slope(leaking) > BOUND > abs(slope(stepping))
+
+
+def test_a_single_run_replaces_its_own_row_of_the_page(tmp_path):
+    """What was not run stays as it was, with the commit it was measured at."""
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{report.MARKS[0]}\n{report.MARKS[1]}\nafter\n")
+
+    def write(commit: str, *names: str, measure: str) -> None:
+        result = report.begin(1, 1) | {"commit": commit}
+        for name in names:
+            report.add(result, Figures(name, 1))
+        report.add_measure(result, measure, {"text": f"{measure} text\n\n| a | b |", "holds": True})
+        report.write_page(result, page)
+
+    write("aaaaaaa", "hang", "calm", measure="cost")
+    write("bbbbbbb", "hang", measure="soak")
+    lines = page.read_text().splitlines()
+    rows = [(line.split()[1], line.split()[-2]) for line in lines if line.startswith(("| calm", "| hang"))]
+    assert rows == [("calm", "aaaaaaa"), ("hang", "bbbbbbb")]
+    texts = [line for line in lines if line.startswith(("**", "| a"))]
+    assert texts == [
+        "**cost** (at aaaaaaa) cost text",
+        "| a | b |",
+        "**soak** (at bbbbbbb) soak text",
+        "| a | b |",
+    ]
+    assert (lines[0], lines[-1]) == ("before", "after")
