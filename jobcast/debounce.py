@@ -21,6 +21,8 @@ class Debouncer(Generic[Key, Item]):
     def __init__(self, interval: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._interval = interval
         self._clock = clock
+        # In the order of their times, as every key waits equally long: looking stops at the first that is
+        # not over.
         self._opens_at: dict[Key, float] = {}
         self._waiting: dict[Key, Item] = {}
 
@@ -35,10 +37,8 @@ class Debouncer(Generic[Key, Item]):
     def due(self) -> list[Item]:
         """The waiting items whose interval is over, oldest key first."""
         now = self._clock()
-        keys = [key for key in self._waiting if self._opens_at[key] <= now]
-        items = [self._release(key, self._waiting[key], now) for key in keys]
-        self._forget_idle_keys(now)
-        return items
+        over = [key for key in self._take_over(now) if key in self._waiting]
+        return [self._release(key, self._waiting[key], now) for key in over]
 
     def take(self, key: Key) -> Item | None:
         """Hand out what waits under the key without waiting for its interval."""
@@ -55,7 +55,8 @@ class Debouncer(Generic[Key, Item]):
         """Seconds until something is due; None when nothing waits."""
         if not self._waiting:
             return None
-        return max(0.0, min(self._opens_at[key] for key in self._waiting) - self._clock())
+        first = next(at for key, at in self._opens_at.items() if key in self._waiting)
+        return max(0.0, first - self._clock())
 
     def waiting(self) -> list[Key]:
         """The keys under which something waits."""
@@ -75,10 +76,17 @@ class Debouncer(Generic[Key, Item]):
 
     def _release(self, key: Key, item: Item, now: float) -> Item:
         self._waiting.pop(key, None)
+        self._opens_at.pop(key, None)
         self._opens_at[key] = now + self._interval
         return item
 
-    def _forget_idle_keys(self, now: float) -> None:
-        idle = [k for k, at in self._opens_at.items() if at <= now and k not in self._waiting]
-        for key in idle:
+    def _take_over(self, now: float) -> list[Key]:
+        """The keys whose interval is over, oldest first, which are no longer remembered."""
+        over = []
+        for key, at in self._opens_at.items():
+            if at > now:
+                break
+            over.append(key)
+        for key in over:
             del self._opens_at[key]
+        return over

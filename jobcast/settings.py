@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -40,6 +40,11 @@ class Settings(BaseSettings):
     socketio_debounce_ms: Milliseconds = 1000
     socketio_channel: str = "flask-socketio"
     socketio_async_mode: str = "eventlet"
+    #: "shared": one Redis channel for everything; "topic": one per topic, so that a web process is sent only
+    #: what its clients follow. Web processes first, then workers (docs/decisions/channels.md).
+    jobcast_channels: Literal["shared", "topic"] = "shared"
+    #: Web processes on one port; more than one serves WebSockets only, as polls need one process.
+    web_concurrency: Annotated[int, Field(ge=1, le=256)] = 1
     socketio_jwt_key: str = ""
     socketio_jwt_algorithms: Annotated[tuple[str, ...], NoDecode] = ("HS256",)
 
@@ -76,6 +81,11 @@ class Settings(BaseSettings):
     @property
     def binds_loopback(self) -> bool:
         return self.bind_host in _LOOPBACK_HOSTS
+
+    @property
+    def shares_port(self) -> bool:
+        """Whether several web processes listen on one port."""
+        return self.web_concurrency > 1
 
     @property
     def debounce_seconds(self) -> float:

@@ -1,4 +1,11 @@
-"""``python -m web``: one Socket.IO process on ``$PORT``."""
+"""``python -m web``: one Socket.IO process on ``$PORT``, or ``$WEB_CONCURRENCY`` of them."""
+
+import sys
+
+from web import processes
+
+if count := processes.wanted():
+    sys.exit(processes.main(count))
 
 import warnings
 
@@ -8,8 +15,6 @@ warnings.filterwarnings("ignore", message=r"\s*Eventlet is deprecated")
 import eventlet  # noqa: E402
 
 eventlet.monkey_patch()  # before everything else, and never a fork afterwards
-
-import sys  # noqa: E402
 
 from web.server import main  # noqa: E402
 

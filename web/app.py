@@ -16,6 +16,8 @@ from jobcast.ledger import Ledger
 from web.access import Gate
 from web.dashboard import dashboard_blueprint
 from web.fanout.acks import note_acks
+from web.fanout.channels import Channels
+from web.fanout.door.outbox import Outbox
 from web.fanout.fanout import Fanout
 from web.fanout.manager import FanoutManager
 from web.fanout.outlets import guard_queues
@@ -30,6 +32,7 @@ from web.namespaces import (
 )
 from web.origins import IsAllowed, origin_check
 from web.problems import register_problems
+from web.pulse import Pulse
 from web.queue import Queue
 from web.retirement import Retirement
 from web.routes.analytics import analytics_blueprint
@@ -57,6 +60,8 @@ class Web:
     subscriptions: Subscriptions
     ledger: Ledger
     queue: Queue
+    pulse: Pulse
+    outbox: Outbox
     sweeper: Sweeper
     retirement: Retirement
     settings: Settings
@@ -70,19 +75,37 @@ def create_app(settings: Settings) -> Web:
     services = Services(settings, ledger, Gate(settings), jobs)
     is_allowed = origin_check(settings)
     app = _flask_app(settings)
-    subscriptions = Subscriptions()
-    fanout = Fanout(subscriptions, ledger, settings.debounce_seconds, pause=lambda: socketio.sleep(0))
-    manager = FanoutManager(settings.redis_url, settings.socketio_channel, fanout, subscriptions)
+    channels = Channels(settings.socketio_channel, per_topic=settings.jobcast_channels == "topic")
+    subscriptions = Subscriptions(on_unused=channels.leave)
+    outbox = Outbox(pause=lambda: socketio.sleep(0))
+    fanout = Fanout(subscriptions, ledger, settings.debounce_seconds, outbox)
+    manager = FanoutManager(settings.redis_url, channels, fanout, subscriptions)
     socketio = _socketio(app, manager, settings, is_allowed)
-    _add_namespaces(socketio, services, Subscriber(socketio.server, subscriptions, fanout, ledger))
+    _add_namespaces(socketio, services, Subscriber(socketio.server, subscriptions, fanout, ledger, channels))
+    pulse = Pulse()
     registry = make_registry(
-        FanoutCollector(fanout, subscriptions, manager.listener, lambda: len(socketio.server.eio.sockets))
+        FanoutCollector(
+            fanout, subscriptions, manager.listener, lambda: socketio.server.eio.sockets, lambda: pulse.lag
+        )
     )
     _add_routes(app, services, manager, registry)
     _add_headers(app, is_allowed)
     sweeper = Sweeper(ledger, settings.lease_seconds, queue.outcome)
     retirement = Retirement(subscriptions, ledger, settings.jobcast_retention_seconds)
-    return Web(app, socketio, manager, fanout, subscriptions, ledger, queue, sweeper, retirement, settings)
+    return Web(
+        app,
+        socketio,
+        manager,
+        fanout,
+        subscriptions,
+        ledger,
+        queue,
+        pulse,
+        outbox,
+        sweeper,
+        retirement,
+        settings,
+    )
 
 
 def _flask_app(settings: Settings) -> Flask:
@@ -104,6 +127,7 @@ def _socketio(app: Flask, manager: FanoutManager, settings: Settings, is_allowed
         manage_session=False,
         ping_interval=PING_INTERVAL,
         max_http_buffer_size=CLIENT_MESSAGE_LIMIT,
+        transports=["websocket"] if settings.shares_port else None,  # a poll might reach another process
         monitor_clients=False,  # web.fanout.door does, for everybody in one loop
     )
     note_acks(socketio.server)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from web.fanout.door.client import WebSocketClient
 from web.fanout.fanout import Fanout
 from web.fanout.listener import Listener
 from web.fanout.subscriptions import Subscriptions
@@ -21,17 +23,27 @@ class FanoutCollector(Collector):
         fanout: Fanout,
         subscriptions: Subscriptions,
         listener: Listener,
-        clients: Callable[[], int],
+        sockets: Callable[[], Mapping[str, Any]],
+        loop_lag: Callable[[], float],
     ) -> None:
         self._fanout = fanout
         self._subscriptions = subscriptions
         self._listener = listener
-        self._clients = clients
+        self._sockets = sockets
+        self._loop_lag = loop_lag
 
     def collect(self) -> Iterator[Metric]:
         counters = self._fanout.counters
+        sockets = list(self._sockets().values())
+        direct = [socket for socket in sockets if type(socket) is WebSocketClient]
         gauges = {
-            "clients": ("Connected clients.", self._clients()),
+            "clients": ("Connected clients.", len(sockets)),
+            "clients_direct": ("Clients served by the front door.", len(direct)),
+            "buffered_bytes": ("Bytes that wait for clients to read.", sum(c.buffered for c in direct)),
+            "behind": ("Subscriptions of clients that do not read.", len(self._fanout.behind)),
+            "waiting": ("Topics with an update that waits for its interval.", self._fanout.waiting),
+            "listener_lag_seconds": ("How far behind the message queue is read.", self._listener.lag),
+            "loop_lag_seconds": ("How late the event loop came to its last turn.", self._loop_lag()),
             "subscriptions": ("Topics followed, summed over clients.", len(self._subscriptions)),
             "capped": ("Jobs whose updates are held to the rate cap now.", len(self._fanout.debouncer)),
             "listening": ("Whether the message queue is listened to.", int(self._listener.listening)),
@@ -41,6 +53,7 @@ class FanoutCollector(Collector):
             "messages_for_nobody": ("Messages whose room nobody here follows.", counters.nobody_here),
             "merged": ("Updates replaced by a newer one before they went out.", counters.merged),
             "delivered": ("Events sent, summed over clients.", counters.delivered),
+            "dropped_for_no_room": ("Events not sent to a client too far behind.", counters.no_room),
             "resynced": ("Subscriptions brought up to date from the ledger.", counters.resynced),
             "listens": ("Times listening began, the first included.", self._listener.listens),
         }

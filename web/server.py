@@ -22,6 +22,7 @@ from jobcast import InvalidSetting, Settings
 from jobcast.models import ServerRestarting
 from web.app import Web, create_app
 from web.fanout.door.build import build_door
+from web.fanout.door.client import WebSocketClient
 from web.fanout.door.door import Door
 from web.fanout.door.plain import PlainDoor
 from web.fanout.websocket import use_plain_websockets
@@ -45,6 +46,8 @@ DEADLINE: Final = 20.0
 RETURN_WITHIN: Final = 5_000
 #: Seconds between two comparisons of positions on live connections.
 COMPARE_EVERY: Final = 10.0
+#: Seconds between two looks for clients that poll and went without a word.
+CHECK_POLLS_EVERY: Final = 10.0
 #: Seconds between two looks for jobs that are followed and not known any more.
 RETIRE_EVERY: Final = 60.0
 #: Seconds between two looks for progress whose interval is over.
@@ -80,7 +83,9 @@ def _checked(settings: Settings) -> Settings:
 def _bind(settings: Settings) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.bind_host else socket.AF_INET
     try:
-        bound: socket.socket = eventlet.listen((settings.bind_host, settings.port), family, backlog=BACKLOG)
+        bound: socket.socket = eventlet.listen(
+            (settings.bind_host, settings.port), family, backlog=BACKLOG, reuse_port=settings.shares_port
+        )
     except OSError as error:
         raise InvalidSetting("PORT", f"{settings.port} cannot be used: {error.strerror}") from error
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)  # inherited when accepting
@@ -90,10 +95,10 @@ def _bind(settings: Settings) -> socket.socket:
 def _serve(web: Web, listening: socket.socket) -> None:
     _raise_descriptor_limit()
     web.manager.start()
-    for loop in (_release_loop, _compare_loop, _sweep_loop, _retire_loop):
+    for loop in (_release_loop, _compare_loop, _sweep_loop, _retire_loop, _pulse_loop, _poll_check_loop):
         eventlet.spawn(_forever, loop, web)
     host, port = listening.getsockname()[:2]
-    door = build_door(web.socketio.server, web.app, listening) or PlainDoor(listening)
+    door = build_door(web.socketio.server, web.app, listening, web.outbox) or PlainDoor(listening)
     door.open()
     _stop_on_signals(web, door)
     logger.info("serving on http://%s:%s", host, port)
@@ -180,6 +185,19 @@ def _compare_loop(web: Web) -> None:
     eventlet.sleep(COMPARE_EVERY * random.uniform(0.8, 1.2))  # noqa: S311
     if web.manager.listener.listening:
         web.fanout.resync()
+
+
+def _pulse_loop(web: Web) -> None:
+    web.pulse.beat(eventlet.sleep)
+
+
+def _poll_check_loop(web: Web) -> None:
+    """Part with stock clients, those that poll, that went without a word."""
+    eventlet.sleep(CHECK_POLLS_EVERY)
+    sockets = web.socketio.server.eio.sockets
+    for sid, found in list(sockets.items()):
+        if type(found) is not WebSocketClient and (found.closed or not found.check_ping_timeout()):
+            sockets.pop(sid, None)
 
 
 def _sweep_loop(web: Web) -> None:

@@ -17,6 +17,7 @@ from jobcast.ledger import Ledger, Snapshot
 from jobcast.models import Subscribed
 from jobcast.topics import JOB, Topic
 from web.access import Identity, Refused, may_see
+from web.fanout.channels import Channels
 from web.fanout.fanout import Fanout
 from web.fanout.outlets import Outlet
 from web.fanout.subscriptions import Subscription, Subscriptions
@@ -59,17 +60,20 @@ class Subscriber:
         subscriptions: Subscriptions,
         fanout: Fanout,
         ledger: Ledger,
+        channels: Channels,
     ) -> None:
         self._server = server
         self._subscriptions = subscriptions
         self._fanout = fanout
         self._ledger = ledger
+        self._channels = channels
 
     def subscribe(self, sid: str, identity: Identity, place: Place) -> dict[str, Any]:
         """Join, answer, send what was missed or else the state; raise Refused."""
         self._authorise(identity, place.topic)
         self._check_limit(sid)
         subscription = self._join(sid, place.topic)
+        self._channels.follow(place.topic)
         try:
             snapshot = self._ledger.read(place.topic, place.since, place.epoch)
         except LedgerUnavailable as error:

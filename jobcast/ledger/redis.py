@@ -85,24 +85,39 @@ class RedisLedger(Ledger):
     """Keys, arguments and returns of the writes are described at the head of ``ledger.lua``."""
 
     def __init__(
-        self, client: redis.Redis, channel: str, *, history: int = 100, retention: int = 86_400
+        self,
+        client: redis.Redis,
+        channel: str,
+        *,
+        history: int = 100,
+        retention: int = 86_400,
+        per_topic: bool = False,
     ) -> None:
         super().__init__(history=history, retention=retention)
         self._redis = client
-        self._channel = channel
+        self._channel = functools.partial(envelope.channel_of, channel=channel, per_topic=per_topic)
         self._script = client.register_script(_SCRIPT)
 
     @classmethod
     def from_url(
-        cls, url: str, channel: str = "flask-socketio", *, history: int = 100, retention: int = 86_400
+        cls,
+        url: str,
+        channel: str = "flask-socketio",
+        *,
+        history: int = 100,
+        retention: int = 86_400,
+        per_topic: bool = False,
     ) -> RedisLedger:
-        """A ledger with connections of its own; nothing is connected before the first verb."""
-        return cls(connect(url), channel, history=history, retention=retention)
+        """A ledger with connections of its own; nothing is connected before the first verb.
+
+        ``per_topic`` publishes each topic on a channel of its own instead of all on ``channel``.
+        """
+        return cls(connect(url), channel, history=history, retention=retention, per_topic=per_topic)
 
     @_translate_errors
     def append(self, entry: Entry) -> Appended:
         args: list[str | int] = [
-            *("append", self._channel, envelope.head(entry.topic, entry.event)),
+            *("append", self._channel(entry.topic), envelope.head(entry.topic, entry.event)),
             *(entry.event, entry.body, new_epoch(), self._history, LIVE_TTL, self._retention),
             *(int(entry.mergeable), entry.status, entry.attempt or "", entry.retries),
             *(number(entry.progress), _expected(entry.expected)),
@@ -216,8 +231,9 @@ class RedisLedger(Ledger):
         return Appended(outcome, sequence, epoch, attempt, bool(cancel), unread)
 
     def _inbox_head(self, verb: str, user_id: str, event: str) -> list[str | int]:
-        head = envelope.head(user_topic(user_id), event)
-        return [verb, self._channel, head, event, new_epoch(), self._history, LIVE_TTL]
+        topic = user_topic(user_id)
+        head = envelope.head(topic, event)
+        return [verb, self._channel(topic), head, event, new_epoch(), self._history, LIVE_TTL]
 
     def _load(
         self, topic: Topic

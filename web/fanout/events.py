@@ -6,7 +6,7 @@ from typing import Any
 
 from engineio.packet import MESSAGE, Packet
 
-from web.fanout.door.frames import binary_frame, text_frame
+from web.fanout.door.frames import binary_frame, text_frame, text_header
 
 
 class Event:
@@ -15,9 +15,8 @@ class Event:
     __slots__ = ("_packet", "_size", "frame")
 
     def __init__(self, namespace: bytes, event: bytes, payload: bytes) -> None:
-        data = b'42%b,["%b",%b]' % (namespace, event, payload)
-        self.frame = text_frame(data)
-        self._size = len(data)
+        self._size = len(namespace) + len(event) + len(payload) + 8
+        self.frame = b'%b42%b,["%b",%b]' % (text_header(self._size), namespace, event, payload)
         self._packet: Packet | None = None
 
     @property

@@ -7,6 +7,7 @@ is capped per room, however many workers report it; everything else goes out at 
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -17,12 +18,15 @@ from jobcast.envelope import Cut
 from jobcast.errors import LedgerUnavailable
 from jobcast.ledger import Ledger, Snapshot
 from jobcast.topics import JOB, Topic
+from web.fanout.door.outbox import Outbox
 from web.fanout.events import Event
 from web.fanout.subscriptions import Placed, Subscription, Subscriptions
 
 logger = logging.getLogger(__name__)
 
-#: Clients of one room that are sent to before others on the hub get their turn.
+#: Seconds of work before what came of it is sent and others on the hub get their turn.
+SLICE: Final = 0.008
+#: Clients of one room between two looks at the clock.
 SHARE: Final = 256
 
 
@@ -34,13 +38,14 @@ class Counters:
     nobody_here: int = 0
     merged: int = 0
     delivered: int = 0
+    no_room: int = 0
     resynced: int = 0
 
 
 class Fanout:
     """Delivers envelopes to subscriptions; ``interval`` is the rate cap per job, in seconds.
 
-    ``pause`` gives others on the hub their turn in the middle of a large room.
+    What subscriptions are offered goes out with the next flush of the ``outbox``.
     """
 
     def __init__(
@@ -48,7 +53,8 @@ class Fanout:
         subscriptions: Subscriptions,
         ledger: Ledger,
         interval: float,
-        pause: Callable[[], None] = lambda: None,
+        outbox: Outbox | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.counters = Counters()
         #: Subscriptions of clients that do not read, in the order they fell behind.
@@ -56,20 +62,38 @@ class Fanout:
         self.debouncer: Debouncer[str, Cut] = Debouncer(interval)
         self._subscriptions = subscriptions
         self._ledger = ledger
-        self._pause = pause
+        self._outbox = outbox or Outbox()
+        self._clock = clock
+        self._slice_ends = 0.0
         self._delivering = False
 
     def receive(self, message: bytes) -> bool:
         """Take one of our own envelopes from the channel; False for anybody else's."""
         self.counters.received += 1
-        room = envelope.room_of(message)
-        if room is None:
+        cut = envelope.cut(message)
+        if cut is None:
             return False
-        if not self._subscriptions.has_followers(room):
-            self.counters.nobody_here += 1
-        elif cut := envelope.cut(message):
+        if self._subscriptions.has_followers(cut.room):
             self._cap(cut)
+        else:
+            self.counters.nobody_here += 1
+        self._breathe_if_due()
         return True
+
+    def flush(self) -> None:
+        """Send what was delivered since the last time; for whoever has no more at hand."""
+        self._outbox.flush()
+        self._slice_ends = self._clock() + SLICE
+
+    def _breathe_if_due(self) -> None:
+        if self._clock() >= self._slice_ends:
+            self._outbox.breathe()
+            self._slice_ends = self._clock() + SLICE
+
+    @property
+    def waiting(self) -> int:
+        """Topics with an update that waits for its interval."""
+        return len(self.debouncer.waiting())
 
     def release_due(self) -> None:
         """Deliver the progress whose interval is over; not into the middle of another delivery."""
@@ -77,6 +101,7 @@ class Fanout:
             return
         for cut in self.debouncer.due():
             self._deliver(cut)
+        self._outbox.flush()
 
     def answer(self, subscription: Subscription, snapshot: Snapshot) -> None:
         """Send a new subscriber what the ledger said, and let it go live."""
@@ -84,6 +109,7 @@ class Fanout:
         subscription.go_live(state, snapshot.sequence, snapshot.epoch)
         if subscription.behind:
             self.behind[subscription] = None
+        self._outbox.flush()
 
     def serve_those_behind(self) -> None:
         """Bring clients that read again up to what the ledger says."""
@@ -99,6 +125,7 @@ class Fanout:
             self._bring_up(subscription)
         except LedgerUnavailable:
             self.behind[subscription] = None
+        self._outbox.flush()
 
     def resync(self) -> None:
         """Bring everybody here up to what the ledger says; after any gap on the channel."""
@@ -107,6 +134,7 @@ class Fanout:
             positions = self._ledger.positions(topics)
             for topic, position in zip(topics, positions, strict=True):
                 self._catch_up(topic, *position)
+                self._outbox.flush()
         except LedgerUnavailable as error:
             logger.warning("resync is put off: %s", error)
 
@@ -121,17 +149,13 @@ class Fanout:
         return None
 
     def _deliver(self, cut: Cut) -> None:
-        place = envelope.position(cut.payload)
-        if place is None:
-            logger.error("an envelope without a position was dropped: %s", cut.room)
-            return
         followers = self._subscriptions.of_room(cut.room)
         if not followers or followers[0].topic.namespace.encode() != cut.namespace:
             return
         event = Event(cut.namespace, cut.event, cut.payload)
         self._delivering = True
         try:
-            self._send(followers, *place, event)
+            self._send(followers, cut.sequence, cut.epoch, event)
         finally:
             self._delivering = False
 
@@ -139,9 +163,10 @@ class Fanout:
         for number, subscription in enumerate(followers, 1):
             self.counters.delivered += subscription.offer(sequence, epoch, event)
             if subscription.behind:
+                self.counters.no_room += 1
                 self.behind[subscription] = None
             if number % SHARE == 0:
-                self._pause()
+                self._breathe_if_due()
 
     def _catch_up(self, topic: Topic, sequence: int, epoch: str | None) -> None:
         behind = [

@@ -1,4 +1,4 @@
-"""The process's ear on the Redis channel.
+"""The process's ear on Redis.
 
 It listens from boot, finds out within seconds when the connection is dead without having been closed, and
 after every loss says so, because plain pub/sub forgets: whoever listens has to read the ledger again.
@@ -9,8 +9,10 @@ apart by hiredis, as redis-py's own pub/sub loop costs more than the rest of the
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import random
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, Final
@@ -20,6 +22,8 @@ import redis
 from redis.exceptions import ConnectionError, RedisError
 
 from jobcast.ledger.redis import connect
+from web.fanout.channels import Channels
+from web.fanout.wire import Moment, chunks
 
 logger = logging.getLogger(__name__)
 
@@ -29,29 +33,38 @@ LONGEST_PAUSE: Final = 0.5
 #: Seconds without a message after which the connection has to show that it lives, and may take to.
 QUIET: Final = 1.0
 PONG_TIMEOUT: Final = 2.0
-#: Messages handled before others on the hub get their turn.
-BATCH: Final = 64
-#: Bytes read at once.
-READ: Final = 256 * 1024
+#: Seconds between two pings on a busy connection, which say how far behind we read.
+PROBE_EVERY: Final = 5.0
+#: Channels named in one command.
+CHANNELS_AT_ONCE: Final = 500
 
 
 class Listener:
-    """Messages of one channel, for ever; ``on_listening`` runs whenever listening (again) begins."""
+    """Messages of its channels, for ever.
+
+    ``on_listening`` runs whenever listening (again) begins, ``on_idle`` when all that has come was yielded.
+    """
 
     def __init__(
         self,
         url: str,
-        channel: str,
+        channels: Channels,
         *,
         on_listening: Callable[[], None],
+        on_idle: Callable[[], None] = lambda: None,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.listening = False
         self.listens = 0
+        #: Seconds the last answer to a PING took, behind all that waited to be read before it.
+        self.lag = 0.0
         self._url = url
-        self._channel = channel
+        self._channels = channels
+        self._asked = 0.0
+        self._writing = threading.Lock()
         self._on_listening = on_listening
+        self._on_idle = on_idle
         self._sleep = sleep
         self._clock = clock
 
@@ -75,56 +88,69 @@ class Listener:
         connection: Any = client.connection_pool.make_connection()
         try:
             connection.connect()
-            connection.send_command("SUBSCRIBE", self._channel)
+            self._asked = 0.0
+            self._subscribe(connection)
             yield from self._received(connection)
         finally:
+            self._channels.connected(None)
             connection.disconnect()
             client.close()
 
     def _received(self, connection: Any) -> Iterator[bytes]:
-        tcp: Any = connection._sock  # the socket under redis-py, a contract test holds on to it
-        tcp.settimeout(QUIET)
         reader = hiredis.Reader()
-        asked = 0.0
-        while True:
-            try:
-                data = tcp.recv(READ)
-            except TimeoutError:
-                asked = self._prove_alive(connection, asked)
-                continue
-            if not data:
-                raise ConnectionError("closed by Redis")
-            asked = 0.0
-            reader.feed(data)
-            yield from self._parsed(reader)
-            self._sleep(0)
+        probed = self._clock()
+        # The socket under redis-py; a contract test holds on to it.
+        for chunk in chunks(connection._sock, QUIET):
+            if chunk is Moment.IDLE:
+                self._on_idle()
+            elif chunk is Moment.QUIET:
+                self._prove_alive(connection)
+            else:
+                reader.feed(chunk)
+                yield from self._parsed(reader)
+                if self._clock() - probed > PROBE_EVERY:
+                    probed = self._clock()
+                    self._prove_alive(connection)
+
+    def _subscribe(self, connection: Any) -> None:
+        def say(*command: str) -> None:
+            # A connection that is gone is found out by its reader, which then names all channels again.
+            with self._writing, contextlib.suppress(RedisError, OSError):
+                connection.send_command(*command, check_health=False)
+
+        names = list(self._channels.names())
+        self._channels.connected(say)
+        for start in range(0, len(names), CHANNELS_AT_ONCE):
+            say("SUBSCRIBE", *names[start : start + CHANNELS_AT_ONCE])
 
     def _parsed(self, reader: hiredis.Reader) -> Iterator[bytes]:
-        handled = 0
         while (reply := reader.gets()) is not False:
             if isinstance(reply, Exception):
                 raise ConnectionError(str(reply))
             if isinstance(reply, list) and reply[0] == b"message":
                 yield reply[2]
-                handled += 1
-                if handled % BATCH == 0:
-                    self._sleep(0)
             else:
                 self._note(reply)
 
     def _note(self, reply: Any) -> None:
-        if isinstance(reply, list) and reply[0] == b"subscribe":
+        if not isinstance(reply, list) or reply[0] == b"pong":
+            self._note_pong()
+        elif reply[0] == b"subscribe" and self._channels.confirm(reply[1].decode()):
             self.listens += 1
             self.listening = True
-            logger.info("listening on %s", self._channel)
+            logger.info("listening on %s", self._channels.shared)
             self._on_listening()
 
-    def _prove_alive(self, connection: Any, asked: float) -> float:
-        """Ping a quiet connection; raise when the last ping went unanswered."""
+    def _note_pong(self) -> None:
+        self.lag = self._clock() - self._asked
+        self._asked = 0.0
+
+    def _prove_alive(self, connection: Any) -> None:
+        """Ping; raise when the last ping went unanswered for too long."""
         now = self._clock()
-        if not asked:
-            connection.send_command("PING", check_health=False)
-            return now
-        if now - asked > PONG_TIMEOUT:
+        if not self._asked:
+            self._asked = now
+            with self._writing:
+                connection.send_command("PING", check_health=False)
+        elif now - self._asked > PONG_TIMEOUT:
             raise redis.exceptions.TimeoutError("no answer to PING")
-        return asked

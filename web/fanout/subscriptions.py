@@ -8,7 +8,7 @@ reads again, and then what the ledger says it missed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -69,9 +69,13 @@ class Subscription:
 
 
 class Subscriptions:
-    """All subscriptions of this process, by room and by client."""
+    """All subscriptions of this process, by room and by client.
 
-    def __init__(self) -> None:
+    ``on_unused`` is told about a topic when its last follower here has gone.
+    """
+
+    def __init__(self, on_unused: Callable[[Topic], None] = lambda _: None) -> None:
+        self._on_unused = on_unused
         self._by_room: dict[str, dict[str, Subscription]] = {}
         self._by_sid: dict[str, dict[str, Subscription]] = {}
 
@@ -84,8 +88,13 @@ class Subscriptions:
 
     def close(self, sid: str, room: str) -> None:
         """Forget one subscription, if there is one."""
+        subscription = self._by_sid.get(sid, {}).get(room)
+        if subscription is None:
+            return
         _remove(self._by_room, room, sid)
         _remove(self._by_sid, sid, room)
+        if room not in self._by_room:
+            self._on_unused(subscription.topic)
 
     def close_all(self, sid: str) -> None:
         """Forget a client."""

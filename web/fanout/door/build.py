@@ -12,6 +12,7 @@ from eventlet.patcher import original
 
 from web.fanout.door.door import Door, House
 from web.fanout.door.environs import Environs
+from web.fanout.door.outbox import Outbox
 
 logger = logging.getLogger(__name__)
 
@@ -25,10 +26,10 @@ _OPENING: Final = (
 _GOODBYE: Final = b"\x88\x82\x00\x00\x00\x00\x03\xe8"
 
 
-def build_door(server: socketio.Server, app: Any, listening: Any) -> Door | None:
+def build_door(server: socketio.Server, app: Any, listening: Any, outbox: Outbox) -> Door | None:
     """A door that was tried; None when the parts of the libraries it leans on are not as expected."""
     try:
-        house = _build(server, app, listening)
+        house = _build(server, app, listening, outbox)
         house.start()
         door = Door(listening, house)
         _try(door)
@@ -38,9 +39,9 @@ def build_door(server: socketio.Server, app: Any, listening: Any) -> Door | None
     return door
 
 
-def _build(server: socketio.Server, app: Any, listening: Any) -> House:
+def _build(server: socketio.Server, app: Any, listening: Any, outbox: Outbox) -> House:
     server.environ = Environs(server.environ)
-    return House(server.eio, server.environ, _scope(app, listening))
+    return House(server.eio, server.environ, _scope(app, listening), outbox)
 
 
 def _scope(app: Any, listening: Any) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """One client's WebSocket, in the shape Engine.IO expects of its sockets; a few hundred bytes while idle.
 
 Reading happens when the poller says so and never waits. What a client sent is handled in order, by a
-greenlet that exists only meanwhile. Writing is one ``send()``; what the kernel does not take waits here, up
-to a bound, and goes out when it does.
+greenlet that exists only meanwhile. Answers are written at once, events when whoever offered them has no
+more at hand (``Outbox``): a burst is then one ``send()`` for each client, not one for each event. What the
+kernel does not take waits here, up to a bound, and goes out when it does.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ logger = logging.getLogger(__name__)
 ROOM: Final = 128 * 1024
 #: Bytes read at once.
 READ: Final = 64 * 1024
+#: Bytes of events that are sent even though more may be at hand.
+FULL: Final = 32 * 1024
 #: Messages of one client that may wait to be handled; it is not read from meanwhile.
 BACKLOG: Final = 64
 #: Seconds for the last bytes, and the other side's farewell, once a connection was closed.
@@ -47,6 +50,7 @@ class WebSocketClient:
         "__weakref__",
         "_awaits_pong",
         "_backlog",
+        "_blocked",
         "_fd",
         "_house",
         "_inbound",
@@ -74,8 +78,9 @@ class WebSocketClient:
         self._awaits_pong = False
         self._inbound: Inbound | None = None
         self._backlog: deque[Any] | None = None
-        self._unsent: deque[bytes] | None = None
+        self._unsent: list[bytes] | None = None
         self._unsent_bytes = 0
+        self._blocked = False
         self._session: dict[str, Any] | None = None
 
     # What Engine.IO and Socket.IO ask of a socket.
@@ -117,8 +122,24 @@ class WebSocketClient:
     # What the fan-out asks.
 
     def offer(self, event: Event) -> bool:
-        """Send an event unless the client is too far behind for it; whether it was taken."""
-        return self._state == OPEN and self._unsent_bytes < ROOM and self._write(event.frame)
+        """Take an event, for the next flush, unless the client is too far behind for it."""
+        if self._state != OPEN or self._unsent_bytes >= ROOM:
+            return False
+        frame = event.frame
+        if self._unsent is None:
+            self._unsent = [frame]
+            self._house.outbox.add(self)
+        else:
+            self._unsent.append(frame)
+        self._unsent_bytes += len(frame)
+        if self._unsent_bytes >= FULL and not self._blocked:
+            self._send_unsent()
+        return True
+
+    def flush(self) -> None:
+        """Send what was offered, as far as the kernel takes it."""
+        if self._unsent is not None and not self._blocked:
+            self._send_unsent()
 
     @property
     def has_room(self) -> bool:
@@ -140,7 +161,7 @@ class WebSocketClient:
     def ready(self, events: int) -> None:
         """Read or write what can be; from the poller's greenlet, so nothing here waits."""
         if events & OUT:
-            self._flush()
+            self._send_unsent()
         if events & IN:
             self._read()
         elif events & (HUNG_UP | ERROR):
@@ -263,55 +284,39 @@ class WebSocketClient:
 
     # Writing.
 
-    def _write(self, frame: bytes) -> bool:
-        if self._unsent is not None:
+    def _write(self, frame: bytes) -> None:
+        """Send now, or after what waits already."""
+        if self._unsent is None:
+            self._unsent = [frame]
+            self._unsent_bytes = len(frame)
+            self._send_unsent()
+        else:
             self._unsent.append(frame)
             self._unsent_bytes += len(frame)
-            return True
+
+    def _send_unsent(self) -> None:
+        """Send all that waits in one go; what the kernel does not take goes on waiting, for it."""
+        unsent = self._unsent
+        if unsent is None:
+            return
+        data = unsent[0] if len(unsent) == 1 else b"".join(unsent)
         try:
-            sent = self.tcp.send(frame)
+            sent = self.tcp.send(data)
         except (BlockingIOError, InterruptedError):
             sent = 0
         except OSError:
             self._lose()
-            return False
-        if sent < len(frame):
-            self._keep(frame[sent:])
-        return True
+            return
+        self._unsent_bytes = len(data) - sent
+        self._unsent = [data[sent:]] if self._unsent_bytes else None
+        self._settle(blocked=self._unsent is not None)
 
-    def _keep(self, rest: bytes) -> None:
-        self._unsent = deque((rest,))
-        self._unsent_bytes = len(rest)
-        self._watch()
-
-    def _flush(self) -> None:
-        """Send what waited, as much of it in one go as the kernel takes."""
-        while self._unsent:
-            batch = self._gather()
-            try:
-                sent = self.tcp.send(batch)
-            except (BlockingIOError, InterruptedError):
-                sent = 0
-            except OSError:
-                self._lose()
-                return
-            self._unsent_bytes -= sent
-            if sent < len(batch):
-                self._unsent.appendleft(batch[sent:])
-                return
-        self._unsent = None
-        if self._state == CLOSING:
-            self._shut_writing()
-        elif self._state != GONE:
+    def _settle(self, *, blocked: bool) -> None:
+        if blocked != self._blocked:
+            self._blocked = blocked
             self._watch()
-
-    def _gather(self) -> bytes:
-        unsent = self._unsent
-        parts, size = [], 0
-        while unsent and size < READ:
-            parts.append(unsent.popleft())
-            size += len(parts[-1])
-        return b"".join(parts)
+        if not blocked and self._state == CLOSING:
+            self._shut_writing()
 
     # Ending.
 
@@ -328,6 +333,8 @@ class WebSocketClient:
         self._house.wheel.add(self, LINGER)
         if self._unsent is None:
             self._shut_writing()
+        elif not self._blocked:
+            self._send_unsent()
 
     def _shut_writing(self) -> None:
         self._state = LINGERING
@@ -357,7 +364,7 @@ class WebSocketClient:
         if self._state == GONE:
             return
         is_full = self._backlog is not None and len(self._backlog) >= BACKLOG
-        events = (0 if is_full else IN) | (OUT if self._unsent else 0)
+        events = (0 if is_full else IN) | (OUT if self._blocked else 0)
         self._house.poller.change(self._fd, events)
 
 

@@ -17,6 +17,7 @@ from eventlet.hubs import notify_opened
 from web.fanout.door.client import WebSocketClient
 from web.fanout.door.frames import text_frame
 from web.fanout.door.handshake import HEAD_LIMIT, NotOurs, Request, Undecided, answer, recognise
+from web.fanout.door.outbox import Outbox
 from web.fanout.door.pings import Wheel
 from web.fanout.door.poller import Poller
 from web.fanout.door.readiness import EDGE, IN
@@ -50,6 +51,7 @@ class House:
     engine: Any
     environs: dict[str, Any]
     scope: dict[str, Any]
+    outbox: Outbox
     poller: Poller = field(default_factory=Poller)
     wheel: Wheel = field(default_factory=Wheel)
     turns: Turns = field(default_factory=Turns)

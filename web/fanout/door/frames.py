@@ -27,6 +27,11 @@ class BadFrame(Exception):
         self.code = code
 
 
+def text_header(size: int) -> bytes:
+    """What stands before ``size`` bytes of a whole text message."""
+    return _header(0x81, size)
+
+
 def text_frame(data: bytes) -> bytes:
     """A whole text message; UTF-8."""
     return _header(0x81, len(data)) + data

@@ -9,10 +9,9 @@ from __future__ import annotations
 import logging
 from typing import Final
 
-import eventlet
-from eventlet.hubs import trampoline
 from eventlet.patcher import original
 
+from web.fanout.door.ear import Ear
 from web.fanout.door.readiness import Watched
 
 logger = logging.getLogger(__name__)
@@ -45,12 +44,16 @@ class Poller:
             self._epoll.unregister(descriptor)
 
     def run(self) -> None:
-        """For ever; in a greenlet."""
+        """For ever; in a greenlet.
+
+        Registered with the hub once: an epoll inside an epoll takes the kernel longer to add the more it
+        holds.
+        """
+        ear = Ear(self._epoll.fileno())
         while True:
-            trampoline(self._epoll.fileno(), read=True)
+            ear.wait()
             for descriptor, events in self._epoll.poll(0, BATCH):
                 self._tell(descriptor, events)
-            eventlet.sleep(0)
 
     def _tell(self, descriptor: int, events: int) -> None:
         watched = self._watched.get(descriptor)
