@@ -17,6 +17,7 @@ RESTORE_EVERY: Final = 5
 RESTORE_LOCK: Final = 10
 #: By name, so that only a worker imports Celery's worker.
 CUSTODY: Final = "jobcast.celery.custody:Custody"
+RESULTS: Final = "jobcast.celery.results:PatientRedisBackend"
 #: Seconds a stopping worker lets running tasks go on; a platform kills after 30.
 SOFT_SHUTDOWN_TIMEOUT: Final = 20
 #: Seconds to wait for the broker before an enqueue fails.
@@ -26,6 +27,7 @@ BROKER_TIMEOUT: Final = 2
 def make_celery(settings: Settings, name: str = "jobcast") -> Celery:
     """An app with its broker and result backend; task modules are added by whoever runs them."""
     app = Celery(name, broker=settings.broker_url, backend=settings.redis_url)
+    app.loader.override_backends = dict.fromkeys(("redis", "rediss"), RESULTS)
     app.conf.update(_configuration(settings))
     app.steps["consumer"].add(CUSTODY)
     return app
