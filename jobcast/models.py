@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, StrictBool, StringConstraints
 from pydantic.alias_generators import to_camel
 
 from jobcast.topics import ID_PATTERN
@@ -72,6 +72,9 @@ class JobStatusUpdate(WireModel):
     description: str | None = None
     eta_seconds: float | None = Field(None, ge=0, allow_inf_nan=False)
     stalled: bool | None = Field(None, description="the worker missed a lease and may be gone")
+    request_id: str | None = Field(
+        None, description="the HTTP request that began the job; on changes of its status, not on progress"
+    )
 
     @property
     def is_terminal(self) -> bool:
@@ -229,13 +232,17 @@ class JobHistory(WireModel):
     epoch: str | None = None
 
 
+#: A path inside the media folder, or the http(s) URL of a picture or video.
+MediaName = Annotated[str, StringConstraints(min_length=1, max_length=2_048)]
+
+
 class Post(WireModel):
     """One post of a publish request."""
 
     model_config = ConfigDict(extra="forbid")
 
     content: str = Field(min_length=1, max_length=10_000)
-    media: list[str] = Field(default_factory=list, max_length=20)
+    media: list[MediaName] = Field(default_factory=list, max_length=20)
     platforms: list[Id] = Field(default_factory=lambda: ["local"], min_length=1, max_length=20)
 
 
@@ -247,7 +254,17 @@ class PublishRequest(WireModel):
     brand_id: Id
     user_id: Id
     posts: list[Post] = Field(min_length=1, max_length=1_000)
-    requires_approval: bool = False
+    requires_approval: StrictBool = False
+
+
+class PublishForm(WireModel):
+    """The text fields of ``POST /api/jobs/publish`` as a form; the file is ``calendar``."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    brand_id: Id
+    user_id: Id
+    requires_approval: Literal["true", "false"] = "false"
 
 
 class SyncAccepted(WireModel):
@@ -265,6 +282,21 @@ class SyncRequest(WireModel):
     platform: Id
     user_id: Id
     export: str
+
+
+class SyncForm(WireModel):
+    """The text fields of ``POST /api/analytics/{brandId}/sync`` as a form; the file is ``export``."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    platform: Id
+    user_id: Id
+
+
+class NoFields(WireModel):
+    """The body of a request that needs none: nothing, or an empty object."""
+
+    model_config = ConfigDict(extra="forbid")
 
 
 class ReadRequest(WireModel):

@@ -60,6 +60,8 @@ class Settings(BaseSettings):
     jobcast_media_root: Path = Path("var/media")
     #: Largest request body, in bytes.
     jobcast_max_body_bytes: Annotated[int, Field(ge=1024)] = 16 * 1024 * 1024
+    #: Largest CSV file, in bytes; rows and columns are limited by the worker.
+    jobcast_csv_max_bytes: Annotated[int, Field(ge=1024)] = 8 * 1024 * 1024
 
     @field_validator("socketio_cors_origin", "socketio_jwt_algorithms", mode="before")
     @classmethod

@@ -18,7 +18,7 @@ from collections.abc import Collection, Iterator
 from datetime import datetime
 from typing import Final
 
-from tasks.csv_table import Row, Table
+from tasks.csv_table import DEFAULT_LIMITS, CsvLimits, Row, Table
 from tasks.errors import InvalidTable
 from tasks.posts import CONTENT_LIMIT, POSTS_LIMIT, NewPost, unknown_platform
 
@@ -35,12 +35,14 @@ _YES: Final = frozenset({"true"})
 _NO: Final = frozenset({"false", ""})
 
 
-def read_calendar(text: str, platforms: Collection[str]) -> Iterator[NewPost]:
+def read_calendar(
+    text: str, platforms: Collection[str], limits: CsvLimits = DEFAULT_LIMITS
+) -> Iterator[NewPost]:
     """The calendar's posts, one at a time, for the platforms of these names.
 
     Raises InvalidTable for the first row that cannot be used, naming row and column.
     """
-    table = Table(text, WHAT)
+    table = Table(text, WHAT, limits)
     table.require("Text")
     networks = _networks_of(table)
     count = 0

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-from flask import Flask, Response, request
+from flask import Flask
 from flask_socketio import SocketIO
 from prometheus_client import CollectorRegistry
 
@@ -22,6 +21,7 @@ from web.fanout.fanout import Fanout
 from web.fanout.manager import FanoutManager
 from web.fanout.outlets import guard_queues
 from web.fanout.subscriptions import Subscriptions
+from web.headers import add_headers
 from web.jobs import Jobs
 from web.metrics import FanoutCollector, make_registry
 from web.namespaces import (
@@ -34,6 +34,7 @@ from web.origins import IsAllowed, origin_check
 from web.problems import register_problems
 from web.pulse import Pulse
 from web.queue import Queue
+from web.request_ids import add_request_ids
 from web.retirement import Retirement
 from web.routes.analytics import analytics_blueprint
 from web.routes.jobs import jobs_blueprint
@@ -89,7 +90,8 @@ def create_app(settings: Settings) -> Web:
         )
     )
     _add_routes(app, services, manager, registry)
-    _add_headers(app, is_allowed)
+    add_request_ids(app)
+    add_headers(app, is_allowed)
     sweeper = Sweeper(ledger, settings.lease_seconds, queue.outcome)
     retirement = Retirement(subscriptions, ledger, settings.jobcast_retention_seconds)
     return Web(
@@ -152,33 +154,3 @@ def _add_routes(app: Flask, services: Services, manager: FanoutManager, registry
     app.register_blueprint(analytics_blueprint(services))
     app.register_blueprint(system_blueprint(services, lambda: manager.listener.listening, registry))
     app.register_blueprint(dashboard_blueprint())
-
-
-def _add_headers(app: Flask, is_allowed: IsAllowed) -> None:
-    """CORS for the listed origins, and what keeps a browser from guessing or framing."""
-
-    @app.before_request
-    def preflight() -> Response | None:
-        return Response(status=204) if request.method == "OPTIONS" else None
-
-    @app.after_request
-    def headers(response: Response) -> Response:
-        response.headers.update(_SECURITY_HEADERS)
-        origin = request.headers.get("Origin")
-        if origin and is_allowed(origin, request.environ):
-            response.headers.update(_CORS_HEADERS | {"Access-Control-Allow-Origin": origin})
-        response.vary.add("Origin")
-        return response
-
-
-_SECURITY_HEADERS: dict[str, Any] = {
-    "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "same-origin",
-}
-_CORS_HEADERS: dict[str, Any] = {
-    "Access-Control-Allow-Methods": "GET, POST, DELETE",
-    "Access-Control-Allow-Headers": "Authorization, Content-Type, If-None-Match",
-    "Access-Control-Expose-Headers": "ETag, Location, Retry-After",
-}

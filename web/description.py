@@ -53,9 +53,10 @@ _ROUTES: Final[tuple[tuple[str, str, str, dict[str, str], str, int, str], ...]] 
     ("post", "/api/analytics/{brandId}/sync", "Sync an export.", {}, "SyncRequest", 202, "SyncAccepted"),
     ("get", "/api/config", "What a client should know.", {}, "", 200, "ServerConfig"),
 )
-_FORMS: Final = {
-    "PublishRequest": ("calendar", ("brandId", "userId", "requiresApproval")),
-    "SyncRequest": ("export", ("platform", "userId")),
+#: The same body as a form: its text fields, and the name of its file.
+_FORMS: Final[dict[str, tuple[type[WireModel], str]]] = {
+    "PublishRequest": (models.PublishForm, "calendar"),
+    "SyncRequest": (models.SyncForm, "export"),
 }
 #: Namespace → events a client sends; what it is sent stands in the table of topics.
 _CLIENT_EVENTS: Final = {
@@ -145,11 +146,11 @@ def _contents(model: str) -> Document:
     return contents
 
 
-def _form(file: str, fields: tuple[str, ...]) -> Document:
-    properties: Document = {field: {"type": "string"} for field in fields}
-    properties[file] = {"type": "string", "contentMediaType": "text/csv"}
-    required = [name for name in properties if name != "requiresApproval"]
-    return {"type": "object", "properties": properties, "required": required}
+def _form(fields: type[WireModel], file: str) -> Document:
+    form: Document = fields.model_json_schema(by_alias=True)
+    form["properties"][file] = {"type": "string", "contentMediaType": "text/csv"}
+    form["required"].append(file)
+    return form
 
 
 def _channel(namespace: str) -> Document:

@@ -8,7 +8,7 @@ from typing import Final
 
 from flask import Flask, Response
 from pydantic import ValidationError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from jobcast.errors import InvalidPayload, LedgerUnavailable
 from web.access import Refused
@@ -18,6 +18,7 @@ logger = logging.getLogger(__name__)
 
 #: Seconds after which a client should try again while the store or the queue is away.
 RETRY_AFTER: Final = 2
+TOO_LARGE: Final = "the body, or a text field in it, is too large (JOBCAST_MAX_BODY_BYTES)"
 _STATUS: Final = {
     "invalid-payload": 400,
     "unauthenticated": 401,
@@ -26,6 +27,8 @@ _STATUS: Final = {
     "rate-limited": 429,
     "unavailable": 503,
 }
+#: Longest name of a place in a body; a field that nobody knows is named as it was sent.
+_PLACE_LIMIT: Final = 200
 _CODE_OF: Final = {404: "not-found", 405: "invalid-payload", 413: "invalid-payload"}
 
 
@@ -54,7 +57,7 @@ def register_problems(app: Flask) -> None:
 def first_of(error: ValidationError) -> str:
     """The first thing that is wrong, and where."""
     first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"])
+    place = ".".join(str(part) for part in first["loc"])[:_PLACE_LIMIT]
     return f"{place}: {first['msg']}" if place else first["msg"]
 
 
@@ -65,6 +68,8 @@ def _unavailable(error: LedgerUnavailable) -> Response:
 
 def _http(error: HTTPException) -> Response:
     status = error.code or 500
+    if isinstance(error, RequestEntityTooLarge):
+        return problem(413, "invalid-payload", TOO_LARGE)
     return problem(status, _CODE_OF.get(status, "invalid-payload"), error.description or error.name)
 
 

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, request
 
-from jobcast.errors import InvalidPayload
 from jobcast.ledger import StoredEvent
-from jobcast.models import JobHistory, JobsPage, JobStatusUpdate, PublishRequest
-from jobcast.topics import brand_topic, job_topic, valid_id
+from jobcast.models import JobHistory, JobsPage, JobStatusUpdate, PublishForm, PublishRequest
+from jobcast.topics import brand_topic, job_topic
 from web.access import Identity, Refused
-from web.routes.common import body_as, caller, grant, json_of, json_text, number_argument, uploaded_text
+from web.routes.common import (
+    FORM,
+    body_as,
+    caller,
+    form_as,
+    grant,
+    json_of,
+    json_text,
+    no_body,
+    number_argument,
+    uploaded_text,
+)
 from web.services import Services
 
 #: Largest sequence a query may name: what a JavaScript number holds exactly.
@@ -54,7 +64,7 @@ def jobs_blueprint(services: Services) -> Blueprint:
     @routes.post("/publish")
     def publish() -> Response:
         identity = caller(services)
-        if request.mimetype == "multipart/form-data":
+        if request.mimetype == FORM:
             return _accepted(_publish_calendar(services, identity))
         body = body_as(PublishRequest)
         _check_owner(services, identity, body.user_id, body.brand_id)
@@ -67,11 +77,13 @@ def jobs_blueprint(services: Services) -> Blueprint:
     @routes.post("/<job_id>/approve")
     def approve(job_id: str) -> Response:
         identity = grant(services, job_topic(job_id))
+        no_body()
         return json_of(services.jobs.approve(job_id, identity.user), 202)
 
     @routes.post("/<job_id>/cancel")
     def cancel(job_id: str) -> Response:
         grant(services, job_topic(job_id))
+        no_body()
         return json_of(services.jobs.cancel(job_id), 202)
 
     return routes
@@ -79,13 +91,11 @@ def jobs_blueprint(services: Services) -> Blueprint:
 
 def _publish_calendar(services: Services, identity: Identity) -> JobStatusUpdate:
     """A CSV content calendar, sent as a form with brandId, userId, requiresApproval and calendar."""
-    brand_id, user_id = (valid_id(request.form.get(name)) for name in ("brandId", "userId"))
-    _check_owner(services, identity, user_id, brand_id)
-    approval = request.form.get("requiresApproval", "false")
-    if approval not in ("true", "false"):
-        raise InvalidPayload("requiresApproval is true or false")
-    content = {"calendar_csv": uploaded_text("calendar")}
-    return services.jobs.publish(user_id, brand_id, content, requires_approval=approval == "true")
+    form = form_as(PublishForm, "calendar")
+    _check_owner(services, identity, form.user_id, form.brand_id)
+    content = {"calendar_csv": uploaded_text("calendar", services.settings.jobcast_csv_max_bytes)}
+    approval = form.requires_approval == "true"
+    return services.jobs.publish(form.user_id, form.brand_id, content, requires_approval=approval)
 
 
 def _check_owner(services: Services, identity: Identity, user_id: str, brand_id: str) -> None:
