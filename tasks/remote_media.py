@@ -112,6 +112,7 @@ class RemoteMedia:
                 "GET", parts.request_uri, headers=headers, preload_content=False, decode_content=False
             )
             with closing(connection.getresponse()) as answer:
+                leash.check()  # headers that were cut off look like few headers
                 yield answer
 
     def _connected(self, parts: Url, leash: Leash) -> HTTPConnection:
