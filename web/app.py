@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from flask import Flask
 from flask_socketio import SocketIO
 from prometheus_client import CollectorRegistry
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from jobcast import Settings
 from jobcast.broadcaster import ledger_from
@@ -80,7 +81,7 @@ def create_app(settings: Settings) -> Web:
     subscriptions = Subscriptions(on_unused=channels.leave)
     outbox = Outbox(pause=lambda: socketio.sleep(0))
     fanout = Fanout(subscriptions, ledger, settings.debounce_seconds, outbox)
-    manager = FanoutManager(settings.redis_url, channels, fanout, subscriptions)
+    manager = FanoutManager(settings.store_url, channels, fanout, subscriptions)
     socketio = _socketio(app, manager, settings, is_allowed)
     _add_namespaces(socketio, services, Subscriber(socketio.server, subscriptions, fanout, ledger, channels))
     pulse = Pulse()
@@ -112,6 +113,8 @@ def create_app(settings: Settings) -> Web:
 
 def _flask_app(settings: Settings) -> Flask:
     app = Flask("web", static_folder=None)
+    if hops := settings.jobcast_trusted_proxies:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
     app.config["MAX_CONTENT_LENGTH"] = settings.jobcast_max_body_bytes
     register_problems(app)
     return app
