@@ -71,6 +71,9 @@ class Settings(BaseSettings):
     jobcast_media_root: Path = Path("var/media")
     #: Largest request body, in bytes.
     jobcast_max_body_bytes: Annotated[int, Field(ge=1024)] = 16 * 1024 * 1024
+    #: What the audit log has: ``changes`` and refusals, and with a key who comes and goes; ``all``: every
+    #: subscription too; ``off``: nothing.
+    jobcast_audit: Literal["all", "changes", "off"] = "changes"
     #: Proxies in front whose X-Forwarded headers are believed.
     jobcast_trusted_proxies: Annotated[int, Field(ge=0, le=10)] = 0
     #: Largest CSV file, in bytes; rows and columns are limited by the worker.

@@ -13,6 +13,7 @@ from jobcast import Settings
 from jobcast.broadcaster import ledger_from
 from jobcast.celery import make_celery
 from jobcast.ledger import Ledger
+from web import audit
 from web.access import Gate
 from web.dashboard import dashboard_blueprint
 from web.fanout.acks import note_acks
@@ -75,6 +76,7 @@ def create_app(settings: Settings) -> Web:
     queue = Queue(make_celery(settings))
     jobs = Jobs(ledger, queue)
     services = Services(settings, ledger, Gate(settings), jobs)
+    audit.start(settings.jobcast_audit, keyed=not services.gate.is_open)
     is_allowed = origin_check(settings)
     app = _flask_app(settings)
     channels = Channels(settings.socketio_channel, per_topic=settings.jobcast_channels == "topic")

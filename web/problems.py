@@ -6,11 +6,12 @@ import json
 import logging
 from typing import Final
 
-from flask import Flask, Response
+from flask import Flask, Response, request
 from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from jobcast.errors import InvalidPayload, LedgerUnavailable
+from web import audit
 from web.access import Refused
 from web.jobs import Conflict
 
@@ -45,13 +46,19 @@ def problem(status: int, code: str, detail: str) -> Response:
 
 def register_problems(app: Flask) -> None:
     """Answer every error of this app with a problem document, never with a traceback."""
-    app.register_error_handler(Refused, lambda e: problem(_STATUS.get(e.code, 400), e.code, e.message))
+    app.register_error_handler(Refused, _refused)
     app.register_error_handler(InvalidPayload, lambda e: problem(400, e.code, str(e)))
     app.register_error_handler(ValidationError, lambda e: problem(400, "invalid-payload", first_of(e)))
     app.register_error_handler(Conflict, lambda e: problem(409, "invalid-payload", e.message))
     app.register_error_handler(LedgerUnavailable, _unavailable)
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(Exception, _unexpected)
+
+
+def _refused(refused: Refused) -> Response:
+    ids = {name: value for name, value in (request.view_args or {}).items() if isinstance(value, str)}
+    audit.refused(refused.code, route=request.endpoint, **ids)
+    return problem(_STATUS.get(refused.code, 400), refused.code, refused.message)
 
 
 def first_of(error: ValidationError) -> str:

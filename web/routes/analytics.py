@@ -6,6 +6,7 @@ from flask import Blueprint, Response, request
 
 from jobcast.models import AnalyticsEvent, AnalyticsPage, SyncAccepted, SyncForm, SyncRequest
 from jobcast.topics import brand_topic
+from web import audit
 from web.routes.common import FORM, body_as, check_size, form_as, grant, json_of, uploaded_text
 from web.services import Services
 
@@ -34,6 +35,7 @@ def analytics_blueprint(services: Services) -> Blueprint:
         platform, user_id, export = _sync_request(services.settings.jobcast_csv_max_bytes)
         owner = user_id if services.gate.is_open or identity.is_admin else identity.user
         job = services.jobs.sync(owner, brand_id, platform, export)
+        audit.note("sync", user=identity.user, topic=f"job:{job.job_id}", brand=brand_id)
         accepted = SyncAccepted(job_id=job.job_id, sync_id=job.job_id)
         return json_of(accepted, 202, {"Location": f"/api/jobs/{job.job_id}"})
 

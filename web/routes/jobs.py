@@ -7,6 +7,7 @@ from flask import Blueprint, Response, request
 from jobcast.ledger import StoredEvent
 from jobcast.models import JobHistory, JobsPage, JobStatusUpdate, PublishForm, PublishRequest
 from jobcast.topics import brand_topic, job_topic
+from web import audit
 from web.access import Identity, Refused
 from web.routes.common import (
     FORM,
@@ -65,26 +66,30 @@ def jobs_blueprint(services: Services) -> Blueprint:
     def publish() -> Response:
         identity = caller(services)
         if request.mimetype == FORM:
-            return _accepted(_publish_calendar(services, identity))
+            return _accepted(_publish_calendar(services, identity), identity)
         body = body_as(PublishRequest)
         _check_owner(services, identity, body.user_id, body.brand_id)
         posts = [post.model_dump(mode="json") for post in body.posts]
         job = services.jobs.publish(
             body.user_id, body.brand_id, {"posts": posts}, requires_approval=body.requires_approval
         )
-        return _accepted(job)
+        return _accepted(job, identity)
 
     @routes.post("/<job_id>/approve")
     def approve(job_id: str) -> Response:
         identity = grant(services, job_topic(job_id))
         no_body()
-        return json_of(services.jobs.approve(job_id, identity.user), 202)
+        approved = services.jobs.approve(job_id, identity.user)
+        audit.note("approve", user=identity.user, topic=f"job:{job_id}")
+        return json_of(approved, 202)
 
     @routes.post("/<job_id>/cancel")
     def cancel(job_id: str) -> Response:
-        grant(services, job_topic(job_id))
+        identity = grant(services, job_topic(job_id))
         no_body()
-        return json_of(services.jobs.cancel(job_id), 202)
+        cancelled = services.jobs.cancel(job_id)
+        audit.note("cancel", user=identity.user, topic=f"job:{job_id}")
+        return json_of(cancelled, 202)
 
     return routes
 
@@ -106,7 +111,8 @@ def _check_owner(services: Services, identity: Identity, user_id: str, brand_id:
         raise Refused("forbidden", "this user or brand is not the token's")
 
 
-def _accepted(job: JobStatusUpdate) -> Response:
+def _accepted(job: JobStatusUpdate, identity: Identity) -> Response:
+    audit.note("publish", user=identity.user, topic=f"job:{job.job_id}")
     return json_of(job, 202, {"Location": f"/api/jobs/{job.job_id}"})
 
 
