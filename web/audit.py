@@ -67,7 +67,10 @@ def start(extent: Extent, *, keyed: bool = True) -> None:
 
 
 def note(kind: Kind, **ids: str | None) -> None:
-    """Write one line, with the address and the request it came from; cheap when this kind is not noted."""
+    """Write one line; cheap when this kind is not noted.
+
+    In a request, and when a client comes or goes, the address and the request's id are added.
+    """
     if kind in _Noted.kinds:
         known = {name: _safe(value) for name, value in (ids | _origin()).items() if value}
         _log.info(kind, **known)

@@ -87,7 +87,7 @@ class BaseNamespace(Namespace):  # type: ignore[misc]  # untyped library
             return self._refusal(sid, argument, "unavailable", "the store is not reachable right now")
 
     def _refusal(self, sid: str, argument: Any, code: Any, message: str) -> Answer:
-        audit.refused(code, user=self.identity(sid).user, sid=sid, topic=self.topic_in(argument))
+        audit.refused(code, **self.whereabouts(sid), topic=self.topic_in(argument))
         error = ErrorDetail(code=code, message=message).wire()
         if not ack_was_asked():
             self.reply(sid, "subscription-error", error | self.ids_in(argument))
@@ -96,6 +96,11 @@ class BaseNamespace(Namespace):  # type: ignore[misc]  # untyped library
     def ids_in(self, argument: Any) -> Answer:
         """The id of a refused event, so that its sender knows which one it was."""
         return {}
+
+    def whereabouts(self, sid: str) -> dict[str, str | None]:
+        """Who a client is and where it came from, for the audit log."""
+        environ = self.socketio.server.get_environ(sid, self.namespace) or {}
+        return {"user": self.identity(sid).user, "sid": sid, "address": environ.get("REMOTE_ADDR")}
 
     def topic_in(self, argument: Any) -> str | None:
         """The room of a refused event, if it named one."""
@@ -168,7 +173,7 @@ class JobsNamespace(TopicNamespace):
     def cancel(self, sid: str, argument: Any) -> Answer:
         job_id = self._granted(sid, argument).id
         cancelled = self.services.jobs.cancel(job_id)
-        audit.note("cancel", user=self.identity(sid).user, sid=sid, topic=f"job:{job_id}")
+        audit.note("cancel", **self.whereabouts(sid), topic=f"job:{job_id}")
         return {"jobId": job_id, "status": cancelled.status}
 
 

@@ -26,7 +26,7 @@ def add_request_ids(app: Flask) -> None:
 
 
 def request_id() -> str | None:
-    """The id of the request, or of the socket's event, that is being served; None elsewhere."""
+    """The id of the request that is being served; None elsewhere, in a socket's events too."""
     if not has_request_context():
         return None
     if "request_id" not in g:

@@ -101,7 +101,7 @@ def test_everything_that_is_decided_is_noted_and_a_token_never_is(keyed):
     assert {"user:bo"} <= {line.get("topic") for line in refused}
     assert {line["code"] for line in refused} == {"forbidden", "unauthenticated"}
     assert {"notifications.inbox", "jobs.show"} <= {line.get("route") for line in refused}
-    assert all(line["address"] == "127.0.0.1" for line in refused)
+    assert [line for line in refused if line.get("address") != "127.0.0.1"] == []
     log = keyed.logs()
     for secret in (TOKEN[:60], TOKEN.split(".")[1], TOKEN.split(".")[2][:20], "Bearer", KEY):
         assert secret not in log
