@@ -257,16 +257,6 @@ class PublishRequest(WireModel):
     requires_approval: StrictBool = False
 
 
-class PublishForm(WireModel):
-    """The text fields of ``POST /api/jobs/publish`` as a form; the file is ``calendar``."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    brand_id: Id
-    user_id: Id
-    requires_approval: Literal["true", "false"] = "false"
-
-
 class SyncAccepted(WireModel):
     """The answer to ``POST /api/analytics/{brandId}/sync``."""
 
@@ -282,21 +272,6 @@ class SyncRequest(WireModel):
     platform: Id
     user_id: Id
     export: str
-
-
-class SyncForm(WireModel):
-    """The text fields of ``POST /api/analytics/{brandId}/sync`` as a form; the file is ``export``."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    platform: Id
-    user_id: Id
-
-
-class NoFields(WireModel):
-    """The body of a request that needs none: nothing, or an empty object."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 class ReadRequest(WireModel):

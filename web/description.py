@@ -9,6 +9,7 @@ from pydantic.json_schema import models_json_schema
 from jobcast import __version__, models
 from jobcast.models import WireModel
 from jobcast.topics import ID_PATTERN, KINDS, NOTIFICATION_READ, NOTIFICATIONS_CLEARED
+from web.forms import PublishForm, SyncForm
 
 Document = dict[str, Any]
 
@@ -55,8 +56,8 @@ _ROUTES: Final[tuple[tuple[str, str, str, dict[str, str], str, int, str], ...]] 
 )
 #: The same body as a form: its text fields, and the name of its file.
 _FORMS: Final[dict[str, tuple[type[WireModel], str]]] = {
-    "PublishRequest": (models.PublishForm, "calendar"),
-    "SyncRequest": (models.SyncForm, "export"),
+    "PublishRequest": (PublishForm, "calendar"),
+    "SyncRequest": (SyncForm, "export"),
 }
 #: Namespace → events a client sends; what it is sent stands in the table of topics.
 _CLIENT_EVENTS: Final = {

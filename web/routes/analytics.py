@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, request
 
-from jobcast.models import AnalyticsEvent, AnalyticsPage, SyncAccepted, SyncForm, SyncRequest
+from jobcast.models import AnalyticsEvent, AnalyticsPage, SyncAccepted, SyncRequest
 from jobcast.topics import brand_topic
 from web import audit
+from web.forms import SyncForm
 from web.routes.common import FORM, body_as, check_size, form_as, grant, json_of, uploaded_text
 from web.services import Services
 

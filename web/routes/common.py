@@ -8,9 +8,10 @@ from flask import Response, request
 from werkzeug.datastructures import MultiDict
 
 from jobcast.errors import InvalidPayload
-from jobcast.models import NoFields, WireModel
+from jobcast.models import WireModel
 from jobcast.topics import JOB, Topic
 from web.access import Identity, Refused, may_see
+from web.forms import NoFields
 from web.services import Services
 
 Model = TypeVar("Model", bound=WireModel)

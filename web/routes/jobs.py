@@ -5,10 +5,11 @@ from __future__ import annotations
 from flask import Blueprint, Response, request
 
 from jobcast.ledger import StoredEvent
-from jobcast.models import JobHistory, JobsPage, JobStatusUpdate, PublishForm, PublishRequest
+from jobcast.models import JobHistory, JobsPage, JobStatusUpdate, PublishRequest
 from jobcast.topics import brand_topic, job_topic
 from web import audit
 from web.access import Identity, Refused
+from web.forms import PublishForm
 from web.routes.common import (
     FORM,
     body_as,
