@@ -75,7 +75,7 @@ class Settings(BaseSettings):
     #: subscription too; ``off``: nothing.
     jobcast_audit: Literal["all", "changes", "off"] = "changes"
     #: Proxies in front whose X-Forwarded headers are believed.
-    jobcast_trusted_proxies: Annotated[int, Field(ge=0, le=10)] = 0
+    jobcast_proxy_hops: Annotated[int, Field(ge=0, le=10)] = 0
     #: Largest CSV file, in bytes; rows and columns are limited by the worker.
     jobcast_csv_max_bytes: Annotated[int, Field(ge=1024)] = 8 * 1024 * 1024
 

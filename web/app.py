@@ -115,7 +115,7 @@ def create_app(settings: Settings) -> Web:
 
 def _flask_app(settings: Settings) -> Flask:
     app = Flask("web", static_folder=None)
-    if hops := settings.jobcast_trusted_proxies:
+    if hops := settings.jobcast_proxy_hops:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
     app.config["MAX_CONTENT_LENGTH"] = settings.jobcast_max_body_bytes
     register_problems(app)

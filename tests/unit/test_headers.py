@@ -18,7 +18,7 @@ def answer(path: str = "/healthz", proxies: int = 0, method: str = "GET", **head
         redis_url="redis://127.0.0.1:1/0",
         socketio_async_mode="threading",
         socketio_cors_origin=(ORIGIN,),
-        jobcast_trusted_proxies=proxies,
+        jobcast_proxy_hops=proxies,
         jobcast_audit="off",
     )
     names = {name.replace("_", "-"): value for name, value in headers.items()}
