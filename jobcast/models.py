@@ -239,7 +239,7 @@ MediaName = Annotated[str, StringConstraints(min_length=1, max_length=2_048)]
 class Post(WireModel):
     """One post of a publish request."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", populate_by_name=False)
 
     content: str = Field(min_length=1, max_length=10_000)
     media: list[MediaName] = Field(default_factory=list, max_length=20)
@@ -249,7 +249,7 @@ class Post(WireModel):
 class PublishRequest(WireModel):
     """The body of ``POST /api/jobs/publish``."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", populate_by_name=False)
 
     brand_id: Id
     user_id: Id
@@ -267,7 +267,7 @@ class SyncAccepted(WireModel):
 class SyncRequest(WireModel):
     """The JSON body of ``POST /api/analytics/{brandId}/sync``; ``export`` is CSV text."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", populate_by_name=False)
 
     platform: Id
     user_id: Id
@@ -277,7 +277,7 @@ class SyncRequest(WireModel):
 class ReadRequest(WireModel):
     """The body of ``POST /api/notifications/{userId}/read``: some ids, or all."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", populate_by_name=False)
 
     ids: Annotated[list[Id], Field(max_length=1_000)] | None = None
     all: Literal[True] | None = None

@@ -12,7 +12,7 @@ from jobcast.models import Id, WireModel
 class PublishForm(WireModel):
     """``POST /api/jobs/publish`` as a form; its file is ``calendar``."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", populate_by_name=False)
 
     brand_id: Id
     user_id: Id
@@ -22,7 +22,7 @@ class PublishForm(WireModel):
 class SyncForm(WireModel):
     """``POST /api/analytics/{brandId}/sync`` as a form; its file is ``export``."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", populate_by_name=False)
 
     platform: Id
     user_id: Id
@@ -31,4 +31,4 @@ class SyncForm(WireModel):
 class NoFields(WireModel):
     """The body of a request that needs none: nothing, or an empty object."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", populate_by_name=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Callable
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
 import flask
 from flask_socketio import ConnectionRefusedError as ConnectionRefused
@@ -14,9 +14,10 @@ from flask_socketio import Namespace
 from jobcast import __version__
 from jobcast.errors import InvalidPayload, LedgerUnavailable
 from jobcast.models import ErrorDetail, ServerHello
-from jobcast.topics import BRAND, JOB, USER, Kind, Topic, brand_topic, job_topic, user_topic, valid_id
+from jobcast.topics import BRAND, JOB, USER, Kind, Topic, brand_topic, job_topic, user_topic
 from web import audit
 from web.access import Identity, Refused, may_see
+from web.arguments import ids_to_mark
 from web.fanout.acks import ack_was_asked
 from web.jobs import Conflict
 from web.services import Services
@@ -25,8 +26,6 @@ from web.subscribing import Place, Subscriber, parse_place
 logger = logging.getLogger(__name__)
 
 Answer = dict[str, Any]
-#: Notifications one ``mark-read`` may name.
-MARK_READ_LIMIT: Final = 1_000
 
 
 class BaseNamespace(Namespace):  # type: ignore[misc]  # untyped library
@@ -192,7 +191,7 @@ class NotificationsNamespace(TopicNamespace):
 
     def mark_read(self, sid: str, argument: Any) -> Answer:
         user_id = self._granted(sid, argument).id
-        ids = parse_ids(argument)
+        ids = ids_to_mark(argument)
         return {"userId": user_id, "unreadCount": self.services.ledger.mark_read(user_id, ids)}
 
     def clear(self, sid: str, argument: Any) -> Answer:
@@ -228,15 +227,3 @@ def hello(settings: Any) -> ServerHello:
         reconnection_delay=settings.socketio_reconnection_delay,
         reconnection_delay_max=settings.socketio_reconnection_delay_max,
     )
-
-
-def parse_ids(argument: Any) -> list[str] | None:
-    """``{"ids": […]}`` as a list, ``{"all": true}`` as None; raise InvalidPayload."""
-    if not isinstance(argument, dict):
-        raise InvalidPayload("expected an object with ids or all")
-    if argument.get("all") is True:
-        return None
-    ids = argument.get("ids")
-    if not isinstance(ids, list) or len(ids) > MARK_READ_LIMIT:
-        raise InvalidPayload(f"ids is a list of at most {MARK_READ_LIMIT} notification ids")
-    return [valid_id(value) for value in ids]

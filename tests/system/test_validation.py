@@ -41,6 +41,7 @@ def problem(answer: Any, status: int = 400) -> str:
         ("/api/jobs/publish", PUBLISH | {"requiresApproval": "yes"}, "requiresApproval"),
         ("/api/jobs/publish", PUBLISH | {"requiresApproval": 1}, "requiresApproval"),
         ("/api/jobs/publish", {}, "brandId"),
+        ("/api/jobs/publish", {"brand_id": "acme", "userId": "ana", "posts": [POST]}, "brandId"),
         ("/api/analytics/acme/sync", SYNC | {"dryRun": True}, "dryRun"),
         ("/api/analytics/acme/sync", SYNC | {"export": 7}, "export"),
         ("/api/analytics/acme/sync", SYNC | {"platform": ""}, "platform"),

@@ -227,3 +227,11 @@ def test_a_calendar_is_read_a_row_at_a_time():
     assert next(posts).content == "one"
     with pytest.raises(InvalidTable):
         next(posts)
+
+
+def test_a_picture_has_a_name_of_a_fair_length():
+    """A URL as well as a path."""
+    url = "https://example.com/" + "a" * 2_028
+    (post,) = read(csv_text(HEADER, row(**{"Picture Url 1": url})))
+    assert post.media == (url,)
+    assert "longer than 2,048" in refusal(HEADER, row(**{"Picture Url 1": url + "a"}))
