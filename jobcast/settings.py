@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, ValidationError, field_validator
+from pydantic import AfterValidator, Field, FilePath, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from jobcast.errors import InvalidSetting
+from jobcast.tls import reserved_in, with_tls
 
 _REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 _LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -17,6 +18,12 @@ _LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 def _redis_url(value: str) -> str:
     if value and not value.startswith(_REDIS_SCHEMES):
         raise ValueError(f"has to start with one of {', '.join(_REDIS_SCHEMES)}")
+    return _no_tls_options(value)
+
+
+def _no_tls_options(value: str) -> str:
+    if option := reserved_in(value):
+        raise ValueError(f"leave out {option}; JOBCAST_REDIS_CA and JOBCAST_REDIS_TLS_INSECURE decide that")
     return value
 
 
@@ -29,7 +36,11 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
     redis_url: Annotated[str, AfterValidator(_redis_url)] = ""
-    celery_broker_url: str = ""
+    #: Authorities' certificates (PEM) that a ``rediss://`` server is checked with; default: the system's.
+    jobcast_redis_ca: FilePath | None = None
+    #: Take whatever certificate a ``rediss://`` server has. Anybody in between can then read along.
+    jobcast_redis_tls_insecure: bool = False
+    celery_broker_url: Annotated[str, AfterValidator(_no_tls_options)] = ""
     database_url: str = "sqlite:///var/jobcast.db"
     host: str = ""
     port: Annotated[int, Field(ge=0, le=65_535)] = 5000
@@ -60,6 +71,13 @@ class Settings(BaseSettings):
     jobcast_media_root: Path = Path("var/media")
     #: Largest request body, in bytes.
     jobcast_max_body_bytes: Annotated[int, Field(ge=1024)] = 16 * 1024 * 1024
+    #: What the audit log has: ``changes`` and refusals, and with a key who comes and goes; ``all``: every
+    #: subscription too; ``off``: nothing.
+    jobcast_audit: Literal["all", "changes", "off"] = "changes"
+    #: Proxies in front whose X-Forwarded headers are believed.
+    jobcast_proxy_hops: Annotated[int, Field(ge=0, le=10)] = 0
+    #: Largest CSV file, in bytes; rows and columns are limited by the worker.
+    jobcast_csv_max_bytes: Annotated[int, Field(ge=1024)] = 8 * 1024 * 1024
 
     @field_validator("socketio_cors_origin", "socketio_jwt_algorithms", mode="before")
     @classmethod
@@ -67,6 +85,13 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
+
+    @property
+    def store_url(self) -> str:
+        """``REDIS_URL`` as a client is to open it: with the options of TLS."""
+        return with_tls(
+            self.redis_url, insecure=self.jobcast_redis_tls_insecure, authorities=self.jobcast_redis_ca
+        )
 
     @property
     def broker_url(self) -> str:

@@ -6,11 +6,12 @@ import json
 import logging
 from typing import Final
 
-from flask import Flask, Response
+from flask import Flask, Response, request
 from pydantic import ValidationError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from jobcast.errors import InvalidPayload, LedgerUnavailable
+from web import audit
 from web.access import Refused
 from web.jobs import Conflict
 
@@ -18,6 +19,7 @@ logger = logging.getLogger(__name__)
 
 #: Seconds after which a client should try again while the store or the queue is away.
 RETRY_AFTER: Final = 2
+TOO_LARGE: Final = "the body, or a text field in it, is too large (JOBCAST_MAX_BODY_BYTES)"
 _STATUS: Final = {
     "invalid-payload": 400,
     "unauthenticated": 401,
@@ -26,6 +28,8 @@ _STATUS: Final = {
     "rate-limited": 429,
     "unavailable": 503,
 }
+#: Longest name of a place in a body; a field that nobody knows is named as it was sent.
+_PLACE_LIMIT: Final = 200
 _CODE_OF: Final = {404: "not-found", 405: "invalid-payload", 413: "invalid-payload"}
 
 
@@ -42,7 +46,7 @@ def problem(status: int, code: str, detail: str) -> Response:
 
 def register_problems(app: Flask) -> None:
     """Answer every error of this app with a problem document, never with a traceback."""
-    app.register_error_handler(Refused, lambda e: problem(_STATUS.get(e.code, 400), e.code, e.message))
+    app.register_error_handler(Refused, _refused)
     app.register_error_handler(InvalidPayload, lambda e: problem(400, e.code, str(e)))
     app.register_error_handler(ValidationError, lambda e: problem(400, "invalid-payload", first_of(e)))
     app.register_error_handler(Conflict, lambda e: problem(409, "invalid-payload", e.message))
@@ -51,10 +55,16 @@ def register_problems(app: Flask) -> None:
     app.register_error_handler(Exception, _unexpected)
 
 
+def _refused(refused: Refused) -> Response:
+    ids = {name: value for name, value in (request.view_args or {}).items() if isinstance(value, str)}
+    audit.refused(refused.code, route=request.endpoint, **ids)
+    return problem(_STATUS.get(refused.code, 400), refused.code, refused.message)
+
+
 def first_of(error: ValidationError) -> str:
     """The first thing that is wrong, and where."""
     first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"])
+    place = ".".join(str(part) for part in first["loc"])[:_PLACE_LIMIT]
     return f"{place}: {first['msg']}" if place else first["msg"]
 
 
@@ -65,6 +75,8 @@ def _unavailable(error: LedgerUnavailable) -> Response:
 
 def _http(error: HTTPException) -> Response:
     status = error.code or 500
+    if isinstance(error, RequestEntityTooLarge):
+        return problem(413, "invalid-payload", TOO_LARGE)
     return problem(status, _CODE_OF.get(status, "invalid-payload"), error.description or error.name)
 
 
