@@ -49,6 +49,10 @@ POSITIONS_AT_ONCE: Final = 500
 #: Seconds a command may take before the store counts as unavailable.
 COMMAND_TIMEOUT: Final = 0.8
 
+#: Connections of one client to the store, and the seconds to wait for one that is free.
+CONNECTIONS: Final = 8
+CONNECTION_TIMEOUT: Final = 3.0
+
 _PASSING: Final = ("MISCONF", "MASTERDOWN", "CLUSTERDOWN", "NOREPLICAS", "TRYAGAIN", "BUSY")
 
 P = ParamSpec("P")
@@ -277,10 +281,13 @@ class RedisLedger(Ledger):
 def connect(url: str) -> redis.Redis:
     """A client that gives up within a second and tries a broken connection once more, no longer.
 
-    Back-off belongs to whoever waits: the reporter's thread or the web listener.
+    Back-off belongs to whoever waits: the reporter's thread or the web listener. A thousand clients that come
+    back at once share a few connections; each of them one would be slower, and more than a store may allow.
     """
-    return redis.Redis.from_url(
+    pool = redis.BlockingConnectionPool.from_url(
         url,
+        max_connections=CONNECTIONS,
+        timeout=CONNECTION_TIMEOUT,
         decode_responses=True,
         socket_timeout=COMMAND_TIMEOUT,
         socket_connect_timeout=COMMAND_TIMEOUT,
@@ -288,6 +295,7 @@ def connect(url: str) -> redis.Redis:
         retry_on_error=[ConnectionError],
         health_check_interval=0,
     )
+    return redis.Redis.from_pool(pool)
 
 
 def _expected(statuses: frozenset[str] | None) -> str:

@@ -27,7 +27,7 @@ from web.fanout.door.upgrade import PATIENCE, Upgrade
 logger = logging.getLogger(__name__)
 
 #: Connections accepted before anything else is looked at.
-ACCEPT_AT_ONCE: Final = 64
+ACCEPT_AT_ONCE: Final = 16
 #: Seconds in which a connection has to have said what it wants.
 HANDSHAKE: Final = 10.0
 #: Seconds to wait when there are no descriptors left.
@@ -118,6 +118,7 @@ class Door:
         visitor = Visitor(self._house, tcp, peer if isinstance(peer, tuple) else (), self.pass_on)
         self._house.poller.watch(tcp.fileno(), visitor, IN | EDGE)
         self._house.wheel.add(visitor, HANDSHAKE)
+        visitor.ready(IN)  # what it wants has often come together with it
 
     def pass_on(self, tcp: socket.socket, peer: Any) -> None:
         self._house.counters.passed_on += 1

@@ -17,7 +17,7 @@ from web.fanout.door.readiness import Watched
 logger = logging.getLogger(__name__)
 
 #: Descriptors handled before others on the hub get their turn.
-BATCH: Final = 256
+BATCH: Final = 64
 
 
 class Poller:
