@@ -15,7 +15,7 @@ from eventlet.greenpool import GreenPool
 
 #: Pieces of work begun before everybody else on the hub gets a turn.
 SHARE: Final = 8
-#: Pieces of work that may wait for something, such as Redis, at the same time; the others wait for their turn.
+#: Pieces of work that may wait for something, such as Redis, at the same time; others wait for their turn.
 AT_ONCE: Final = 128
 
 Work = Callable[[], None]
