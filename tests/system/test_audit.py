@@ -111,9 +111,9 @@ def test_everything_that_is_decided_is_noted_and_a_token_never_is(keyed):
     ("extent", "keyed", "noted"),
     [
         ("off", True, set()),
-        ("changes", False, {"refuse", "publish"}),
-        ("changes", True, {"refuse", "publish", "connect"}),
-        ("all", False, {"refuse", "publish", "connect", "subscribe"}),
+        ("changes", False, {"refuse", "limit", "publish"}),
+        ("changes", True, {"refuse", "limit", "publish", "connect"}),
+        ("all", False, {"refuse", "limit", "publish", "connect", "subscribe"}),
     ],
 )
 def test_the_extent_decides_what_is_noted(extent, keyed, noted, capsys):
@@ -126,6 +126,7 @@ def test_the_extent_decides_what_is_noted(extent, keyed, noted, capsys):
         audit.note("subscribe", user="ana", topic="job:1")
         audit.note("publish", user="ana", topic="job:1")
         audit.refused("forbidden")
+        audit.refused("rate-limited")
         audit.refused("invalid-payload")
     logger.handlers.clear()
     found = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
