@@ -132,6 +132,12 @@ def _frame_end(data: bytes) -> tuple[int, int] | None:
     return (start, stop) if len(data) >= max(start, stop) else None
 
 
+def text_frame(text: str) -> bytes:
+    """A text frame as servers write them, not masked."""
+    payload = text.encode()
+    return b"\x81" + _length(len(payload)) + payload
+
+
 def _length(size: int) -> bytes:
     if size < 126:
         return bytes((size,))

@@ -1,14 +1,15 @@
 """``python -m bench.load``: many clients in one process that count what arrives.
 
 Connects, subscribes client n to ``job:j{n mod rooms}``, prints a line of JSON, receives, and prints
-another with what arrived: how much, in which order, how late. While it measures it only reads, stamps and keeps;
-messages are parsed afterwards. With ``--idle`` it prints a line after connecting and one after subscribing,
-goes on after a line on standard input each time, and receives nothing.
+another with what arrived: how much, in which order, how late. While it measures it only reads, stamps and
+keeps; messages are parsed afterwards. With ``--idle`` it prints a line after connecting and one after
+subscribing, goes on after a line on standard input each time, and receives nothing.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import resource
 import select
@@ -133,6 +134,7 @@ def _first(items: Any) -> list[Any]:
 def main(arguments: Sequence[str] | None = None) -> None:
     options = _parse(arguments)
     _raise_descriptor_limit()
+    gc.disable()  # what was received only grows until it is parsed
     crowd = Crowd(options.url, deflate=options.deflate)
     try:
         if options.idle:

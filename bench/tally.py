@@ -10,7 +10,7 @@ from typing import Any, Final
 #: Client, arrival in nanoseconds, bytes.
 Chunk = tuple[int, int, bytes]
 
-_MESSAGE: Final = re.compile(rb'"sequence":(\d+),"epoch":"([^"]*)"[^}]*?"t":(\d+)')
+_MESSAGE: Final = re.compile(rb'"sequence":(\d+),"epoch":"([^"]*)"[^}]*?"t":(\d+)\}')
 #: Bytes of an unfinished message that are kept for the next chunk; more than the longest.
 _LONGEST: Final = 1024
 
