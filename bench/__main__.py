@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-import traceback
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -32,8 +31,8 @@ def _measure_all(rows: Iterable[Row], options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as folder, EmbeddedValkey() as valkey:
         site = Site(valkey.url, servers.kinds(options.tree.resolve()), Path(folder))
         for row in rows:
-            measured = _measure(site, row, _repeats(options), _entrants(row, options))
-            result = Result(row.name, measured[0], machine, results.today(), measured[1] or None)
+            samples, failures = _measure(site, row, _repeats(options), _entrants(row, options))
+            result = Result(row.name, samples, machine, results.today(), failures)
             _show(row, result)
             if not (options.quick or options.dry):
                 result.write()
@@ -41,19 +40,17 @@ def _measure_all(rows: Iterable[Row], options: argparse.Namespace) -> None:
 
 def _measure(
     site: Site, row: Row, repeats: int, entrants: Sequence[Entrant]
-) -> tuple[dict[str, list[Sample]], dict[str, str]]:
-    """Samples by entrant, everybody in turn; and why an entrant has none."""
+) -> tuple[dict[str, list[Sample]], dict[str, list[str]]]:
+    """Samples by entrant, everybody in turn; and what went wrong where a sample is missing."""
     samples: dict[str, list[Sample]] = {entrant.name: [] for entrant in entrants}
-    failures: dict[str, str] = {}
+    failures: dict[str, list[str]] = {}
     for repeat in range(repeats):
         for entrant in entrants:
-            if entrant.name in failures:
-                continue
             try:
                 samples[entrant.name].append(row.measurement.sample(site, entrant))
             except (RuntimeError, OSError) as error:
-                failures[entrant.name] = str(error).splitlines()[-1]
-                traceback.print_exc()
+                failures.setdefault(entrant.name, []).append(str(error).splitlines()[-1])
+                print(f"{row.name}, {entrant.name}: {error}", file=sys.stderr)
         print(f"{row.name}: {repeat + 1} of {repeats}", file=sys.stderr, flush=True)
     return samples, failures
 

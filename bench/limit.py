@@ -12,7 +12,6 @@ import select
 import shutil
 import socket
 import subprocess
-import sys
 import tempfile
 from array import array
 from collections.abc import Callable
@@ -120,4 +119,4 @@ def _listen_to_redis(url: str) -> socket.socket:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -275,7 +275,7 @@ def _wait_for_listener(url: str) -> None:
 
         def listens() -> bool:
             counts: list[Any] = client.pubsub_numsub("flask-socketio")
-            return counts[0][1] > 0 or client.pubsub_numpat() > 0
+            return bool(counts[0][1] or client.pubsub_numpat())
 
         wait_for(listens, LISTENER_TIMEOUT, "somebody to listen to Redis")
 

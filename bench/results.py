@@ -8,7 +8,7 @@ import platform
 import statistics
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -49,7 +49,8 @@ class Result:
     samples: dict[str, list[Sample]]
     machine: dict[str, Any]
     measured: str = ""
-    failures: dict[str, str] | None = None
+    #: What went wrong where a sample is missing.
+    failures: dict[str, list[str]] = field(default_factory=dict)
 
     def spread(self, entrant: str, figure: str) -> Spread | None:
         """None when the entrant has no such figure."""
@@ -70,10 +71,9 @@ class Result:
         spread = self.ratio(target) if target.peer else self.spread(target.ours, target.figure.name)
         if spread is None:
             return None
-        better = (
-            spread.median >= target.factor if target.figure.more_is_better else spread.median <= target.factor
-        )
-        return better
+        if target.figure.more_is_better:
+            return spread.median >= target.factor
+        return spread.median <= target.factor
 
     def write(self) -> None:
         RESULTS.mkdir(exist_ok=True)

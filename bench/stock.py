@@ -39,11 +39,11 @@ def make_server() -> tuple[flask.Flask, flask_socketio.SocketIO]:
     app = flask.Flask(__name__)
     server = flask_socketio.SocketIO(app, message_queue=os.environ["REDIS_URL"], async_mode=MODE)
 
-    @server.on("connect", namespace="/jobs")
+    @server.on("connect", namespace="/jobs")  # type: ignore[untyped-decorator]  # untyped library
     def connect() -> None:
         """Let everybody in."""
 
-    @server.on("subscribe-job", namespace="/jobs")
+    @server.on("subscribe-job", namespace="/jobs")  # type: ignore[untyped-decorator]
     def subscribe(job_id: str) -> None:
         flask_socketio.join_room(f"job:{job_id}")
         flask_socketio.emit("subscribed", {"jobId": job_id})
