@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 from collections.abc import Iterable, Sequence
@@ -19,6 +20,7 @@ REPEATS = 5
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # and leave no process behind
     if not options.pages:
         _measure_all(_chosen(options), options)
     pages.write()

@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 import hiredis
 
 from bench.client import text_frame
-from jobcast.envelope import cut
+from bench.messages import EVENT, NAMESPACE
 
 #: Sends one frame to all clients.
 Broadcast = Callable[[bytes], None]
@@ -94,9 +94,9 @@ def in_python(clients: dict[int, socket.socket]) -> Broadcast:
 
 def _deliver(reader: hiredis.Reader, broadcast: Broadcast) -> None:
     while (reply := reader.gets()) is not False:
-        found = cut(reply[2].decode()) if reply[0] == b"message" else None
-        if found:
-            broadcast(text_frame(f'42{found.namespace},["{found.event}",{found.payload}]'))
+        if reply[0] == b"message":
+            payload = reply[2].partition(b'"data":[')[2].removesuffix(b"]}").decode()
+            broadcast(text_frame(f'42{NAMESPACE},["{EVENT}",{payload}]'))
 
 
 def _answer(client: socket.socket) -> bool:

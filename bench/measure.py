@@ -84,7 +84,7 @@ class Delivery:
                 for name in ("rate", "first_ms", "p50_ms", "p99_ms", "seconds", "received")
             },
             "server_cpu_seconds": round(cpu, 3),
-            "load_cpu_seconds": arrived["cpu_seconds"],
+            "load_share": round(arrived["cpu_seconds"] / arrived["seconds"], 3),
             "publish_rate": published["rate"],
             "redis_us_per_message": round((redis_took["cpu"] - before["cpu"]) / self.count * 1e6, 2),
             "redis_bytes_out_per_message": round((redis_took["out"] - before["out"]) / self.count, 1),

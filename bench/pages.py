@@ -100,8 +100,8 @@ def _section(row: Row, result: Result) -> str:
             for spread, figure in zip(spreads, row.figures, strict=True)
         ]
         if any(spreads) or entrant.name in result.failures:
-            lines.append([LABELS[entrant.name], *cells, _failed(result, entrant.name)])
-    head = ["", *(figure.label for figure in row.figures), "did not finish"]
+            lines.append([LABELS[entrant.name], *cells, _notes(result, entrant.name)])
+    head = ["", *(figure.label for figure in row.figures), "notes"]
     return f"### {row.title[0].upper()}{row.title[1:]}\n\n{_picture(row)}{table(head, lines)}"
 
 
@@ -111,10 +111,12 @@ def _picture(row: Row) -> str:
     return f"![{row.title}](images/bench-{row.name}.svg)\n\n"
 
 
-def _failed(result: Result, entrant: str) -> str:
-    """How often an entrant lost messages or did not answer, and how the last time."""
+def _notes(result: Result, entrant: str) -> str:
+    """How busy the load client was, and how often and how an entrant did not finish."""
+    busy = result.spread(entrant, "load_share")
+    notes = [f"load client busy {busy.median:.0%}"] if busy else []
     failures = result.failures.get(entrant, [])
-    return f"{len(failures)} ×: {failures[-1]}" if failures else ""
+    return "; ".join(notes + ([f"failed {len(failures)} ×: {failures[-1]}"] if failures else []))
 
 
 def _goal(target: Target) -> str:
