@@ -32,17 +32,23 @@ CHARTS: Final[tuple[tuple[str, Figure, bool], ...]] = (
 
 def write() -> None:
     """Write every page and chart for which there are results."""
-    found = {row.name: result for row in ROWS if (result := results.read(row.name))}
-    if not found:
-        return
-    _rewrite(PERFORMANCE, {"targets": targets(found), "rows": rows(found), "machine": machine(found)})
-    known = capacity.Figures.of(found)
-    if known:
-        _rewrite(CAPACITY, known.blocks())
+    for path, page in rewritten().items():
+        path.write_text(page)
     for name, figure, logarithmic in CHARTS:
-        if name in found:
-            picture = chart(_row(name), found[name], figure, logarithmic)
-            (IMAGES / f"bench-{name}.svg").write_text(picture)
+        found = results.read(name)
+        if found:
+            (IMAGES / f"bench-{name}.svg").write_text(chart(_row(name), found, figure, logarithmic))
+
+
+def rewritten() -> dict[Path, str]:
+    """The pages as the stored results want them."""
+    found = {row.name: result for row in ROWS if (result := results.read(row.name))}
+    measured = {"targets": targets(found), "rows": rows(found), "machine": machine(found)} if found else {}
+    known = capacity.Figures.of(found)
+    return {
+        PERFORMANCE: _filled(PERFORMANCE, measured),
+        CAPACITY: _filled(CAPACITY, known.blocks() if known else {}),
+    }
 
 
 def targets(found: Mapping[str, Result]) -> str:
@@ -159,11 +165,11 @@ def _when(group: list[Result]) -> str:
     )
 
 
-def _rewrite(path: Path, blocks: Mapping[str, str]) -> None:
-    text = path.read_text()
+def _filled(path: Path, blocks: Mapping[str, str]) -> str:
+    page = path.read_text()
     for place, content in blocks.items():
-        text = fill(text, place, content)
-    path.write_text(text)
+        page = fill(page, place, content)
+    return page
 
 
 def _row(name: str) -> Row:
