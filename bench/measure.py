@@ -83,6 +83,7 @@ class Delivery:
                 name: arrived[name]
                 for name in ("rate", "first_ms", "p50_ms", "p99_ms", "seconds", "received")
             },
+            "per_cpu_second": round(arrived["received"] / cpu, 1),
             "server_cpu_seconds": round(cpu, 3),
             "load_share": round(arrived["cpu_seconds"] / arrived["seconds"], 3),
             "publish_rate": published["rate"],
