@@ -58,14 +58,12 @@ def bar_chart(title: str, unit: str, bars: Sequence[Bar], *, logarithmic: bool =
     """An SVG document: a bar per median, a line from the lowest to the highest sample."""
     scale = Scale([v for bar in bars for v in (bar.spread.low, bar.spread.high)], logarithmic)
     height = TOP + STEP * len(bars) + 6
-    note = f"{unit}, logarithmic" if logarithmic else unit
+    heading = f"{title} (logarithmic)" if logarithmic else title
     parts = [_bar(bar, TOP + STEP * place, scale, unit) for place, bar in enumerate(bars)]
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}" role="img" '
         f'aria-label="{escape(title)}">\n<style>{_STYLE}</style>\n'
-        f'<text class="title" x="0" y="20">{escape(title)} ({escape(note)})</text>\n'
-        + "".join(parts)
-        + "</svg>\n"
+        f'<text class="title" x="0" y="20">{escape(heading)}</text>\n' + "".join(parts) + "</svg>\n"
     )
 
 
