@@ -61,8 +61,8 @@ def bar_chart(title: str, unit: str, bars: Sequence[Bar], *, logarithmic: bool =
     heading = f"{title} (logarithmic)" if logarithmic else title
     parts = [_bar(bar, TOP + STEP * place, scale, unit) for place, bar in enumerate(bars)]
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}" role="img" '
-        f'aria-label="{escape(title)}">\n<style>{_STYLE}</style>\n'
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" '
+        f'viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(title)}">\n<style>{_STYLE}</style>\n'
         f'<text class="title" x="0" y="20">{escape(heading)}</text>\n' + "".join(parts) + "</svg>\n"
     )
 

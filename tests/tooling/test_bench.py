@@ -161,7 +161,7 @@ def test_an_entrant_that_lost_messages_is_shown_with_what_it_lost():
     """It has no figure, and the page says why."""
     found = replace(result(jobcast=[{"rate": 5.0}]), failures={"threading": ["{'lost': 3} of 4"]})
     page = pages.rows({"fan-out-500": found})
-    assert "| Flask-SocketIO, threading | – | failed 1 ×: {'lost': 3} of 4 |" in page
+    assert "| Flask-SocketIO, threading | – | – | failed 1 ×: {'lost': 3} of 4 |" in page
 
 
 def test_a_chart_is_well_formed_and_keeps_its_bars_inside():
