@@ -102,6 +102,12 @@ def node(rooms: int) -> Writer:
     return write
 
 
+def channels(rooms: int, channel: str, *, per_topic: bool) -> Sequence[str]:
+    """The channel of each room for our own envelopes."""
+    topics = [job_topic(job_id(number)) for number in range(rooms)]
+    return [envelope.channel_of(topic, channel, per_topic=per_topic) for topic in topics]
+
+
 def node_channels(rooms: int) -> Sequence[str]:
     """The channel of each room, as the Redis adapter listens to them."""
     return [f"socket.io#{NAMESPACE}#job:j{number}#" for number in range(rooms)]

@@ -121,13 +121,13 @@ def _way(options: argparse.Namespace) -> tuple[Send, Callable[[], None], Callabl
 
 
 def _pipeline(options: argparse.Namespace) -> Pipeline:
+    rooms = options.rooms
     if options.node:
-        channels = messages.node_channels(options.rooms)
-        return Pipeline(options.redis, channels, messages.node(options.rooms))
-    write = (
-        messages.stock(options.rooms) if options.stock else messages.own(options.rooms, merge=options.merge)
-    )
-    return Pipeline(options.redis, [options.channel] * options.rooms, write)
+        return Pipeline(options.redis, messages.node_channels(rooms), messages.node(rooms))
+    if options.stock:
+        return Pipeline(options.redis, [options.channel] * rooms, messages.stock(rooms))
+    channels = messages.channels(rooms, options.channel, per_topic=options.per_topic)
+    return Pipeline(options.redis, channels, messages.own(rooms, merge=options.merge))
 
 
 def _through_the_ledger(options: argparse.Namespace) -> tuple[Send, Callable[[], None], Callable[[], None]]:
@@ -167,6 +167,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--wait", action="store_true", help="begin when a line is read from standard input")
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument("--stock", action="store_true", help="envelopes of Flask-SocketIO's message_queue")
+    kind.add_argument("--per-topic", action="store_true", help="each room on a channel of its own")
     kind.add_argument("--node", action="store_true", help="envelopes of @socket.io/redis-emitter")
     kind.add_argument("--ledger", action="store_true", help="through RedisLedger.append_job, one by one")
     kind.add_argument("--manager", action="store_true", help="through socketio.RedisManager, one by one")

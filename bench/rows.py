@@ -16,6 +16,8 @@ THREADING: Final = Entrant("threading", "threading", "--stock")
 LIMIT: Final = Entrant("limit", "limit")
 #: The front door fed by somebody's existing workers.
 JOBCAST_STOCK: Final = Entrant("jobcast-stock", "jobcast", "--stock")
+#: Each room on a Redis channel of its own.
+JOBCAST_TOPICS: Final = Entrant("jobcast-topics", "jobcast-topics", "--per-topic")
 #: From the worker's call to the client: through the ledger, and through Flask-SocketIO's own way.
 JOBCAST_WORKER: Final = Entrant("jobcast", "jobcast", "--ledger")
 STOCK_WORKER: Final = Entrant("eventlet", "eventlet", "--manager")
@@ -24,6 +26,7 @@ STOCK_WORKER: Final = Entrant("eventlet", "eventlet", "--manager")
 LABELS: Final = {
     "jobcast": "Jobcast",
     "jobcast-stock": "Jobcast, stock envelopes",
+    "jobcast-topics": "Jobcast, a channel per topic",
     "node": "Node Socket.IO",
     "eventlet": "Flask-SocketIO, eventlet",
     "gevent": "Flask-SocketIO, gevent",
@@ -143,7 +146,7 @@ ROWS: Final[tuple[Row, ...]] = (
         "jobs-burst",
         "500 rooms of one client, 40,000 messages at once",
         Delivery(500, rooms=500, count=40_000),
-        [JOBCAST, JOBCAST_STOCK, NODE, EVENTLET, GEVENT, THREADING],
+        [JOBCAST, JOBCAST_TOPICS, JOBCAST_STOCK, NODE, EVENTLET, GEVENT, THREADING],
         [RATE, PER_CPU],
         [Target(RATE, 2, "node"), Target(RATE, 1, "node", "jobcast-stock")],
     ),
@@ -187,7 +190,7 @@ ROWS: Final[tuple[Row, ...]] = (
         "elsewhere",
         "a message for a room that nobody here follows",
         Elsewhere(100_000),
-        [JOBCAST, NODE, EVENTLET],
+        [JOBCAST, JOBCAST_TOPICS, NODE, EVENTLET],
         [COST],
     ),
     Row(

@@ -9,8 +9,8 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Final
@@ -34,13 +34,16 @@ class Kind:
     command: tuple[str, ...]
     folder: Path
     ready: str = "/"
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 def kinds(tree: Path) -> dict[str, Kind]:
     """All servers by name; ``tree`` is the checkout whose ``web`` is measured."""
+    web = (sys.executable, "-m", "web")
     stock = (sys.executable, "-m", "bench.stock")
     return {
-        "jobcast": Kind((sys.executable, "-m", "web"), tree, "/readyz"),
+        "jobcast": Kind(web, tree, "/readyz"),
+        "jobcast-topics": Kind(web, tree, "/readyz", {"JOBCAST_CHANNELS": "topic"}),
         "node": Kind(tuple(node.command("node", "server.js")), NODE_FOLDER),
         "eventlet": Kind((*stock, "eventlet"), ROOT, "/healthz"),
         "gevent": Kind((*stock, "gevent"), ROOT, "/healthz"),
@@ -58,7 +61,8 @@ class Server:
         self._log = log
         environment = {"REDIS_URL": redis_url, "PORT": str(self.port), "HOST": "127.0.0.1"}
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-        self._environment = kept | environment | {"PYTHONPATH": str(kind.folder), "NODE_ENV": "production"}
+        environment |= {"PYTHONPATH": str(kind.folder), "NODE_ENV": "production"}
+        self._environment = kept | environment | dict(kind.environment)
 
     @property
     def url(self) -> str:
