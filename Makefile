@@ -1,6 +1,6 @@
 # One way to do a thing. `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check audit chaos types pictures requirements clean
+.PHONY: help setup run test check audit chaos bench types pictures requirements clean
 
 PYTHON ?= python3
 VENV := .venv/bin/python
@@ -33,6 +33,11 @@ audit: setup ## known holes in dependencies; ARGS=--strict fails when nobody cou
 chaos: setup ## break things on purpose and count what is lost; ARGS="--scenario calm --jobs 5"
 	@$(VENV) -m tests.chaos $(ARGS)
 
+bench: setup ## measure it beside its peers, for an hour or so; ARGS="--only fan-out-500 --repeat 2"
+	@$(VENV) -m uv pip install --quiet --python $(VENV) -r requirements-bench.txt
+	@$(VENV) -m scripts.node npm --prefix bench/node ci --no-audit --no-fund --loglevel=error
+	@$(VENV) -m bench $(ARGS)
+
 types: setup ## generate client/hooks/types.ts from the Python models
 	@$(VENV) -m scripts.node npm --prefix client run types
 
@@ -43,4 +48,4 @@ requirements: setup ## compile requirements*.txt from pyproject.toml
 	@$(VENV) -m scripts.compile_requirements
 
 clean: ## remove what setup made
-	rm -rf .venv client/node_modules client/dist var
+	rm -rf .venv client/node_modules client/dist bench/node/node_modules var

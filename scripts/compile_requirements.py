@@ -1,4 +1,5 @@
-"""Compile ``requirements.txt`` (what a platform installs) and ``requirements-dev.txt`` (what else we use)."""
+"""Compile ``requirements.txt`` (what a platform installs), ``requirements-dev.txt`` (what else we use) and
+``requirements-bench.txt`` (the peers of ``make bench``)."""
 
 from __future__ import annotations
 
@@ -16,6 +17,8 @@ def main() -> None:
     development = ["--extra", "local", "--group", "dev", "-c", "requirements.txt"]
     subprocess.run([*COMPILE, *production], check=True)
     subprocess.run([*COMPILE, *development, "-o", "requirements-dev.txt"], check=True)
+    peers = ["--group", "bench", "-c", "requirements.txt", "-c", "requirements-dev.txt"]
+    subprocess.run([*COMPILE, *peers, "-o", "requirements-bench.txt"], check=True)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ def pinned(name: str) -> dict[str, str]:
     [
         ("requirements.txt", PROJECT["project"]["dependencies"] + EXTRAS["web"] + EXTRAS["tasks"]),
         ("requirements-dev.txt", EXTRAS["local"] + PROJECT["dependency-groups"]["dev"]),
+        ("requirements-bench.txt", PROJECT["dependency-groups"]["bench"]),
     ],
 )
 def test_every_direct_dependency_is_pinned_inside_its_range(name, wanted):
@@ -36,9 +37,10 @@ def test_every_direct_dependency_is_pinned_inside_its_range(name, wanted):
         assert requirement.specifier.contains(pins[requirement.name.lower()]), text
 
 
-def test_the_two_files_agree():
-    """A package in both has one version."""
-    one, two = pinned("requirements.txt"), pinned("requirements-dev.txt")
+@pytest.mark.parametrize("name", ["requirements-dev.txt", "requirements-bench.txt"])
+def test_the_files_agree(name):
+    """A package in two has one version."""
+    one, two = pinned("requirements.txt"), pinned(name)
     assert {name: one[name] for name in one.keys() & two} == {name: two[name] for name in one.keys() & two}
 
 
