@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from typing import Final
 
 from flask import Flask, Response
@@ -29,12 +30,14 @@ _STATUS: Final = {
 _CODE_OF: Final = {404: "not-found", 405: "invalid-payload", 413: "invalid-payload"}
 
 
-def problem(status: int, code: str, detail: str) -> Response:
-    """One problem document."""
+def problem(status: int, code: str, detail: str, retry_after: float | None = None) -> Response:
+    """One problem document; ``retry_after`` is in seconds."""
     body = {"type": "about:blank", "title": code, "status": status, "code": code, "detail": detail}
     response = Response(json.dumps(body), status, mimetype="application/problem+json")
-    if status == 503:
-        response.headers["Retry-After"] = str(RETRY_AFTER)
+    if status == 503 and retry_after is None:
+        retry_after = RETRY_AFTER
+    if retry_after is not None:
+        response.headers["Retry-After"] = str(math.ceil(retry_after))
     if status == 401:
         response.headers["WWW-Authenticate"] = "Bearer"
     return response
@@ -42,13 +45,19 @@ def problem(status: int, code: str, detail: str) -> Response:
 
 def register_problems(app: Flask) -> None:
     """Answer every error of this app with a problem document, never with a traceback."""
-    app.register_error_handler(Refused, lambda e: problem(_STATUS.get(e.code, 400), e.code, e.message))
+    app.register_error_handler(Refused, refusal)
     app.register_error_handler(InvalidPayload, lambda e: problem(400, e.code, str(e)))
     app.register_error_handler(ValidationError, lambda e: problem(400, "invalid-payload", first_of(e)))
     app.register_error_handler(Conflict, lambda e: problem(409, "invalid-payload", e.message))
     app.register_error_handler(LedgerUnavailable, _unavailable)
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(Exception, _unexpected)
+
+
+def refusal(refused: Refused) -> Response:
+    """What was not granted, as a problem document."""
+    status = _STATUS.get(refused.code, 400)
+    return problem(status, refused.code, refused.message, refused.retry_after)
 
 
 def first_of(error: ValidationError) -> str:
