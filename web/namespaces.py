@@ -143,7 +143,7 @@ class TopicNamespace(BaseNamespace):
     def _granted(self, sid: str, argument: Any) -> Topic:
         """The topic an event is about, if its sender may see it."""
         topic = self._place(argument).topic
-        authorise(self.identity(sid), topic, self.services.ledger.meta)
+        authorise(self.identity(sid), topic, self.services.ledger.belongs_to)
         return topic
 
 

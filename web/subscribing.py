@@ -91,7 +91,7 @@ class Subscriber:
 
     def _authorise(self, identity: Identity, topic: Topic) -> None:
         try:
-            authorise(identity, topic, self._ledger.meta)
+            authorise(identity, topic, self._ledger.belongs_to)
         except LedgerUnavailable as error:
             raise Refused("unavailable", "the state cannot be read right now") from error
 

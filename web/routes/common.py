@@ -27,7 +27,7 @@ def caller(services: Services) -> Identity:
 def grant(services: Services, topic: Topic) -> Identity:
     """Who asks, if they may see this topic; raise Refused. An unknown job looks like a forbidden one."""
     identity = caller(services)
-    authorise(identity, topic, services.ledger.meta)
+    authorise(identity, topic, services.ledger.belongs_to)
     return identity
 
 
