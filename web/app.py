@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from engineio.payload import Payload
 from flask import Flask, Response, request
 from flask_socketio import SocketIO
 from prometheus_client import CollectorRegistry
@@ -52,6 +53,8 @@ from web.turnstile import HandshakeLimit, Turnstile
 
 #: Seconds between pings, below the 55 s of silence after which platforms cut a connection.
 PING_INTERVAL = 20
+#: Packets in one request of long polling; a client that comes back sends all its subscriptions in one.
+PACKETS_AT_ONCE = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +134,7 @@ def _flask_app(settings: Settings) -> Flask:
 
 
 def _socketio(app: Flask, manager: FanoutManager, settings: Settings, is_allowed: IsAllowed) -> SocketIO:
+    Payload.max_decode_packets = PACKETS_AT_ONCE
     # The manager is given to init_app: a channel given to SocketIO() would be lost there.
     socketio = SocketIO()
     socketio.init_app(

@@ -25,13 +25,16 @@ from web.access import Refused
 PATIENCE: Final = 200
 #: Seconds for which whoever went on too long is not let in again.
 PENALTY: Final = 10.0
+#: What adding up small numbers may be wrong by.
+_ROUNDING: Final = 1e-6
 
 
 @dataclass(slots=True, eq=False)
 class Connection:
     """One Engine.IO connection. ``tokens`` is what its bucket held at the time ``at``.
 
-    ``wait`` is the seconds its last message came too early; ``address`` is empty when it does not count.
+    ``wait`` is in how many seconds it may send again, 0 while it is within its limits; ``address`` is empty
+    when it does not count.
     """
 
     address: str
@@ -125,7 +128,7 @@ class Connections:
             self._wait(eio_sid, connection.address)
 
     def charge(self, eio_sid: str) -> Connection | None:
-        """Count one message; its connection's ``wait`` says whether, and by how much, it came too early.
+        """Count one message; its connection's ``wait`` says whether it came too early, and when to go on.
 
         One that is refused costs as much as one that is handled, so that going on brings the end nearer.
         """
@@ -136,7 +139,7 @@ class Connections:
         tokens = connection.tokens + (now - connection.at) * self._rate
         tokens = (tokens if tokens < self._burst else self._burst) - 1.0
         connection.tokens, connection.at = tokens, now
-        connection.wait = 0.0 if tokens >= 0.0 else -tokens / self._rate
+        connection.wait = 0.0 if tokens > -_ROUNDING else (1.0 - tokens) / self._rate
         return connection
 
     def punish(self, connection: Connection) -> None:

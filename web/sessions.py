@@ -97,7 +97,7 @@ class Sessions:
             _remove(self._of_token, session.identity.token_id, sid)
 
     def too_early(self, sid: str) -> float:
-        """Seconds by which the message being handled came too early; 0 for one within the limits."""
+        """In how many seconds the message being handled may come again; 0 for one within the limits."""
         connection = self._connections.get(self._open[sid].eio_sid)
         return connection.wait if connection else 0.0
 
@@ -108,7 +108,7 @@ class Sessions:
         self._end_all([sid for token in revoked for sid in self._of_token.get(token, ())], _REVOKED)
         for eio_sid in self._connections.overdue():
             logger.info("connection %s joined no namespace, closed", eio_sid)
-            self._hang_up(eio_sid)
+            self.hang_up(eio_sid)
         self._connections.forgive()
 
     def expel(self, eio_sid: str, connection: Connection) -> None:
@@ -116,6 +116,7 @@ class Sessions:
         logger.warning("connection %s of %s does not stop, closed", eio_sid, connection.users or "nobody")
         self._connections.punish(connection)
         self._end_all(connection.sids, _FLOODING)
+        self._connections.close(eio_sid)  # nothing it still says is listened to
         self._server.start_background_task(self._hang_up_later, eio_sid)
 
     def _end_of(self, identity: Identity) -> int | None:
@@ -144,9 +145,10 @@ class Sessions:
 
     def _hang_up_later(self, eio_sid: str) -> None:
         self._server.sleep(FAREWELL)
-        self._hang_up(eio_sid)
+        self.hang_up(eio_sid)
 
-    def _hang_up(self, eio_sid: str) -> None:
+    def hang_up(self, eio_sid: str) -> None:
+        """End a connection without waiting until its client has read what is queued for it."""
         socket = self._server.eio.sockets.get(eio_sid)
         if socket is not None:
             socket.close(wait=False)

@@ -35,6 +35,8 @@ class Turnstile:
         self._handlers: dict[str, Callable[..., Any]] = dict(server.eio.handlers)
         for event in ("connect", "message", "disconnect"):
             server.eio.on(event, getattr(self, f"_{event}"))
+        # Engine.IO's own waits until the client has read everything, which one that misbehaves never does.
+        server.eio.disconnect = sessions.hang_up
 
     def _connect(self, eio_sid: str, environ: Any) -> Any:
         answer = self._handlers["connect"](eio_sid, environ)
@@ -43,15 +45,15 @@ class Turnstile:
 
     def _message(self, eio_sid: str, data: Any) -> Any:
         connection = self._connections.charge(eio_sid)
-        if connection is None:
-            return None  # hung up on; what it sent before it heard of that
-        if connection.wait:
+        if connection is None or connection.wait:
             self._server.sleep(TARPIT)
-            if connection.is_over_and_over:
-                self._sessions.expel(eio_sid, connection)
-                return None
         elif int(connection.tokens) % SHARE == 0:
             self._server.sleep(0)
+        if connection is None:
+            return None  # hung up on; what it sent before it heard of that
+        if connection.is_over_and_over:
+            self._sessions.expel(eio_sid, connection)
+            return None
         return self._handlers["message"](eio_sid, data)
 
     def _disconnect(self, eio_sid: str, reason: str) -> Any:
