@@ -6,8 +6,10 @@ Who is who is said by X-Forwarded-For, as by the one proxy that is trusted here.
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import time
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -49,6 +51,14 @@ def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         yield running
     finally:
         running.stop()
+
+
+@pytest.fixture(autouse=True)
+def sweep() -> Iterator[None]:
+    """The client libraries leave the sockets of refused connections to the garbage collector."""
+    yield
+    with warnings.catch_warnings(action="ignore", category=ResourceWarning):
+        gc.collect()
 
 
 def token(user: str) -> str:
