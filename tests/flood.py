@@ -179,7 +179,8 @@ async def measure(stack: Stack, size: int, rounds: int, seconds: float, rate: fl
             flooder = _start_flooder(stack.port, kind, seconds) if kind in KINDS else None
             found[kind].append(await _round(stack, crowd, seconds, rate))
             if flooder is not None:
-                await asyncio.to_thread(flooder.wait)
+                tries, _ = await asyncio.to_thread(flooder.communicate)
+                found[kind][-1]["turned_away"] = int(tries)
         lost = crowd.lost
     p99 = {kind: statistics.median(one["p99_ms"] for one in of_kind) for kind, of_kind in found.items()}
     ratios = {kind: round(p99[kind] / p99["quiet"], 2) for kind in KINDS}
@@ -201,7 +202,7 @@ async def _round(stack: Stack, crowd: Crowd, seconds: float, rate: float) -> dic
 
 def _start_flooder(port: int, kind: str, seconds: float) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "tests.flood", "--flood", kind, str(port), str(seconds)]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
 
 
 def main() -> None:
