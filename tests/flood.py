@@ -125,29 +125,30 @@ def update(stack: Stack) -> None:
 
 
 async def flood_events(port: int) -> None:
-    """As many events as the connection takes; back at once when it is ended."""
-    websocket = await connect(port, FLOODER)
-    websocket.send(f'40/notifications,{{"token":"{token("flooder")}"}}')
-    for number in itertools.count():
-        websocket.send(f'42/notifications,{number % 1000}["mark-read",{{"userId":"nobody","ids":[]}}]')
-        if number % 100 == 0:
-            await websocket.drain()
+    """As many events as the connection takes, each with an ack."""
+    await _pour(port, lambda n: f'42/notifications,{n % 1000}["mark-read",{{"userId":"nobody","ids":[]}}]')
 
 
 async def flood_subscriptions(port: int) -> None:
-    """As many subscriptions as the connection takes."""
+    """As many subscriptions as the connection takes, to two topics by turns."""
+    await _pour(port, lambda n: f'42/notifications,["subscribe-user","{INBOX if n % 2 else "flooder"}"]')
+
+
+async def _pour(port: int, message: Callable[[int], str]) -> None:
     websocket = await connect(port, FLOODER)
-    websocket.send(f'40/notifications,{{"token":"{token("flooder")}"}}')
-    for number in itertools.count():
-        websocket.send(f'42/notifications,["subscribe-user","{INBOX if number % 2 else "flooder"}"]')
-        if number % 100 == 0:
-            await websocket.drain()
+    with contextlib.closing(_Aborted(websocket)):
+        websocket.send(f'40/notifications,{{"token":"{token("flooder")}"}}')
+        for number in itertools.count():
+            websocket.send(message(number))
+            if number % 100 == 0:
+                await websocket.drain()
 
 
 async def flood_connections(port: int) -> None:
-    """As many connections as are let in, and as many tries as are answered."""
-    kept = [await connect(port, FLOODER) for _ in range(50)]
-    del kept
+    """As many connections as are let in, fifty at a time, and as many tries as are answered."""
+    with contextlib.ExitStack() as kept:
+        for _ in range(50):
+            kept.enter_context(contextlib.closing(_Aborted(await connect(port, FLOODER))))
 
 
 KINDS: Final[dict[str, Callable[[int], Awaitable[None]]]] = {

@@ -45,7 +45,11 @@ class WebSocket:
             raw.close()
             raise
         made = cls(*await asyncio.open_connection(sock=raw))
-        await made._upgrade(port, headers)
+        try:
+            await made._upgrade(port, headers)
+        except BaseException:
+            made.abort()
+            raise
         return made
 
     async def _upgrade(self, port: int, headers: str) -> None:
