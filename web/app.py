@@ -73,7 +73,7 @@ class Web:
     sweeper: Sweeper
     retirement: Retirement
     sessions: Sessions
-    connections: Connections
+    turnstile: Turnstile
     settings: Settings
 
 
@@ -97,7 +97,7 @@ def create_app(settings: Settings) -> Web:
     limit = settings.jobcast_limit_subscriptions
     subscriber = Subscriber(socketio.server, subscriptions, fanout, ledger, channels, limit)
     _add_namespaces(socketio, services, subscriber, sessions)
-    _add_limits(app, socketio, services, connections, sessions)
+    turnstile = _add_limits(app, socketio, services, connections, sessions)
     pulse = Pulse()
     registry = make_registry(
         FanoutCollector(
@@ -121,7 +121,7 @@ def create_app(settings: Settings) -> Web:
         sweeper,
         retirement,
         sessions,
-        connections,
+        turnstile,
         settings,
     )
 
@@ -169,15 +169,16 @@ def _add_namespaces(
 
 def _add_limits(
     app: Flask, socketio: SocketIO, services: Services, connections: Connections, sessions: Sessions
-) -> None:
+) -> Turnstile:
     settings = services.settings
     hops = settings.jobcast_proxy_hops
     addresses = Addresses(hops, counts_loopback=settings.jobcast_limit_loopback)
-    Turnstile(socketio.server, connections, sessions, addresses)
+    turnstile = Turnstile(socketio.server, connections, sessions, addresses)
     limit_requests(app, services, addresses)
     app.wsgi_app = HandshakeLimit(app.wsgi_app, connections, addresses)  # type: ignore[method-assign]
     if hops:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
+    return turnstile
 
 
 def _add_routes(app: Flask, services: Services, manager: FanoutManager, registry: CollectorRegistry) -> None:

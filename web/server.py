@@ -107,7 +107,8 @@ def _serve(web: Web, listening: socket.socket) -> None:
     ):
         eventlet.spawn(_forever, loop, web)
     host, port = listening.getsockname()[:2]
-    door = build_door(web.socketio.server, web.app, listening, web.outbox) or PlainDoor(listening)
+    is_welcome = web.turnstile.is_welcome
+    door = build_door(web.socketio.server, web.app, listening, web.outbox, is_welcome) or PlainDoor(listening)
     door.open()
     _stop_on_signals(web, door)
     logger.info("serving on http://%s:%s", host, port)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from urllib.parse import parse_qs
 
 import socketio
@@ -15,11 +15,17 @@ from web.problems import refusal
 from web.sessions import Sessions
 
 #: Seconds that a message over the limit costs its sender, who waits for them alone.
-TARPIT: Final = 0.01
+TARPIT: Final = 0.002
 #: Messages of one connection handled before everybody else on the hub gets a turn.
 SHARE: Final = 16
 #: The path of Engine.IO's requests.
 _PATH: Final = "/socket.io/"
+
+
+class Opening(Protocol):
+    """A request that asks for a connection."""
+
+    def environ(self) -> dict[str, Any]: ...
 
 
 class Turnstile:
@@ -37,6 +43,14 @@ class Turnstile:
             server.eio.on(event, getattr(self, f"_{event}"))
         # Engine.IO's own waits until the client has read everything, which one that misbehaves never does.
         server.eio.disconnect = sessions.hang_up
+
+    def is_welcome(self, request: Opening) -> bool:
+        """Whether this request may open a connection; the front door asks, WSGI answers who is refused."""
+        try:
+            self._connections.admit(self._addresses.of(request.environ()))
+        except Refused:
+            return False
+        return True
 
     def _connect(self, eio_sid: str, environ: Any) -> Any:
         answer = self._handlers["connect"](eio_sid, environ)

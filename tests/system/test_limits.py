@@ -200,7 +200,7 @@ def test_a_client_that_sends_too_much_is_told_when_to_go_on(limited, transport):
 def test_a_client_that_does_not_stop_is_shown_the_door(limited):
     """Told, disconnected, and kept out for a while: the user, from wherever."""
     with connect(limited, "flood", "203.0.113.40") as watcher:
-        for _ in range(400):
+        for _ in range(600):
             watcher.emit("whatever", "x" * 100)
         wait_for(lambda: not watcher.client.connected)
         told = watcher.of("subscription-error")[-1]
