@@ -203,7 +203,7 @@ async def _round(stack: Stack, crowd: Crowd, seconds: float, rate: float) -> dic
 
 def _start_flooder(port: int, kind: str, seconds: float) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "tests.flood", "--flood", kind, str(port), str(seconds)]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
 
 
 def main() -> None:

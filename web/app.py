@@ -49,6 +49,7 @@ from web.services import Services
 from web.sessions import Sessions
 from web.subscribing import Subscriber
 from web.sweeper import Sweeper
+from web.tarpit import Tarpit
 from web.turnstile import HandshakeLimit, Turnstile
 
 #: Seconds between pings, below the 55 s of silence after which platforms cut a connection.
@@ -174,8 +175,11 @@ def _add_limits(
     hops = settings.jobcast_proxy_hops
     addresses = Addresses(hops, counts_loopback=settings.jobcast_limit_loopback)
     turnstile = Turnstile(socketio.server, connections, sessions, addresses)
-    limit_requests(app, services, addresses)
-    app.wsgi_app = HandshakeLimit(app.wsgi_app, connections, addresses)  # type: ignore[method-assign]
+    tarpit = Tarpit(socketio.sleep)
+    limit_requests(app, services, addresses, tarpit)
+    app.wsgi_app = HandshakeLimit(  # type: ignore[method-assign]
+        app.wsgi_app, connections, addresses, tarpit
+    )
     if hops:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
     return turnstile

@@ -13,12 +13,13 @@ from web.addresses import Addresses
 from web.problems import problem
 from web.routes.common import caller
 from web.services import Services
+from web.tarpit import Tarpit
 
 #: Routes that are asked by machines which have to get an answer.
 _EXEMPT: Final = frozenset({"system.healthz", "system.readyz", "system.metrics"})
 
 
-def limit_requests(app: Flask, services: Services, addresses: Addresses) -> None:
+def limit_requests(app: Flask, services: Services, addresses: Addresses, tarpit: Tarpit) -> None:
     """Answer 429 to whoever asks too often. Counted in this process; all routes together.
 
     A sliding counter takes two numbers for each who asks, however many requests are allowed.
@@ -39,10 +40,11 @@ def limit_requests(app: Flask, services: Services, addresses: Addresses) -> None
         strategy="sliding-window-counter",
     )
     limiter.request_filter(lambda: request.endpoint in _EXEMPT or not who())
-    app.register_error_handler(RateLimitExceeded, lambda _: _too_many(limiter))
+    app.register_error_handler(RateLimitExceeded, lambda _: _too_many(limiter, tarpit))
 
 
-def _too_many(limiter: Limiter) -> Response:
+def _too_many(limiter: Limiter, tarpit: Tarpit) -> Response:
+    tarpit.hold()
     limit = limiter.current_limit
     wait = limit.reset_at - time.time() if limit else 1.0
     return problem(429, "rate-limited", "too many requests", max(1.0, wait))

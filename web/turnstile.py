@@ -13,9 +13,10 @@ from web.addresses import Addresses
 from web.limits import Connections
 from web.problems import refusal
 from web.sessions import Sessions
+from web.tarpit import Tarpit
 
 #: Seconds that a message over the limit costs its sender, who waits for them alone.
-TARPIT: Final = 0.002
+PAUSE: Final = 0.002
 #: Messages of one connection handled before everybody else on the hub gets a turn.
 SHARE: Final = 16
 #: The path of Engine.IO's requests.
@@ -60,7 +61,7 @@ class Turnstile:
     def _message(self, eio_sid: str, data: Any) -> Any:
         connection = self._connections.charge(eio_sid)
         if connection is None or connection.wait:
-            self._server.sleep(TARPIT)
+            self._server.sleep(PAUSE)
         elif int(connection.tokens) % SHARE == 0:
             self._server.sleep(0)
         if connection is None:
@@ -80,8 +81,9 @@ class Turnstile:
 class HandshakeLimit:
     """WSGI middleware: refuses connections of an address that has or opens too many, with a 429."""
 
-    def __init__(self, app: Any, connections: Connections, addresses: Addresses) -> None:
+    def __init__(self, app: Any, connections: Connections, addresses: Addresses, tarpit: Tarpit) -> None:
         self._app = app
+        self._tarpit = tarpit
         self._connections = connections
         self._addresses = addresses
 
@@ -90,6 +92,7 @@ class HandshakeLimit:
             try:
                 self._connections.admit(self._addresses.of(environ))
             except Refused as refused:
+                self._tarpit.hold()
                 return refusal(refused)(environ, start_response)
         answer: Iterable[bytes] = self._app(environ, start_response)
         return answer
