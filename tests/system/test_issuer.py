@@ -48,7 +48,13 @@ def test_without_any_keys_yet_the_answer_is_try_again(issuer, own_stack: Stack):
     client, told = socketio.Client(reconnection=False), []
     client.on("connect_error", told.append, namespace="/jobs")
     with pytest.raises(socketio.exceptions.ConnectionError):
-        client.connect(own_stack.url, namespaces=["/jobs"], auth={"token": good}, wait_timeout=5)
+        client.connect(
+            own_stack.url,
+            namespaces=["/jobs"],
+            auth={"token": good},
+            transports=["websocket"],
+            wait_timeout=5,
+        )
     client.disconnect()
     assert told[0]["data"] == {"code": "unavailable", "retryAfterMs": 10_000}
     assert issuer.asked == 1
