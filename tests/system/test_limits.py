@@ -139,8 +139,8 @@ def test_a_user_opens_so_many_connections_from_wherever(limited):
         client.on("connect_error", told.append, namespace="/jobs")
         with pytest.raises(socketio.exceptions.ConnectionError):
             client.connect(
-                limited.url, namespaces=["/jobs"], auth={"token": token("ana")}, wait_timeout=5, transports=["websocket"],
-                headers=come_from("203.0.113.12"),
+                limited.url, namespaces=["/jobs"], auth={"token": token("ana")}, wait_timeout=5,
+                transports=["websocket"], headers=come_from("203.0.113.12"),
             )  # fmt: skip
         client.disconnect()
         assert told[0]["data"]["code"] == "rate-limited"

@@ -141,10 +141,14 @@ def test_an_issuer_that_is_down_is_unavailable_and_known_keys_go_on(issuer):
 
 
 def test_a_secret_that_was_published_is_no_key(issuer):
-    """Everybody could sign with it."""
-    issuer.keys = {"one": RSA_KEY, "oct": "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0"}
+    """Everybody could sign with it, and call it by the name of another algorithm."""
+    secret = b"a-secret-that-everybody-can-read"
+    issuer.keys = {"one": RSA_KEY, "oct": jwt.utils.base64url_encode(secret).decode()}
+    _, payload, _ = token(SECRET, "HS256").split(".")
+    header = jwt.utils.base64url_encode(b'{"alg":"RS256","typ":"JWT","kid":"oct"}').decode()
+    signed = jwt.utils.base64url_encode(_hmac(secret, f"{header}.{payload}".encode())).decode()
     with pytest.raises(Refused):
-        Gate(Settings(jobcast_jwks_url=issuer.url)).identify(token(SECRET, "HS256", "oct"))
+        Gate(Settings(jobcast_jwks_url=issuer.url)).identify(f"{header}.{payload}.{signed}")
 
 
 def test_audience_and_issuer_are_checked_where_they_are_set():
