@@ -34,8 +34,6 @@ TIMEOUT: Final = 3.0
 
 _SECRET: Final = frozenset({"HS256", "HS384", "HS512"})
 _RSA: Final = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"})
-#: Kinds of published keys that are keys for verifying; a secret that was published is none.
-_KINDS: Final = ("RSA", "EC")
 _CURVE: Final = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
 
 
@@ -143,5 +141,5 @@ class PublishedKeys:
         except (jwt.PyJWTError, ValueError, OSError) as error:
             logger.warning("the issuer's keys cannot be read: %s", error)
             return
-        self._keys = {key.key_id: key for key in found if key.key_id and key.key_type in _KINDS}
+        self._keys = {key.key_id: key for key in found if key.key_id}
         self._read_at = self._tried_at
