@@ -198,6 +198,7 @@ class ErrorDetail(WireModel):
 
     code: ErrorCode
     message: str
+    retry_after_ms: int | None = Field(None, ge=0, description="milliseconds until the same may be granted")
 
 
 class NotificationsPage(WireModel):

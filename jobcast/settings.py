@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, FilePath, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -27,7 +28,16 @@ def _no_tls_options(value: str) -> str:
     return value
 
 
+def _jwks_url(value: str) -> str:
+    parts = urlsplit(value)
+    is_local = parts.scheme == "http" and parts.hostname in _LOOPBACK_HOSTS
+    if value and parts.scheme != "https" and not is_local:
+        raise ValueError("has to start with https://; keys that came over http could be anybody's")
+    return value
+
+
 Milliseconds = Annotated[int, Field(ge=0, le=3_600_000)]
+Limit = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
 class Settings(BaseSettings):
@@ -56,8 +66,15 @@ class Settings(BaseSettings):
     jobcast_channels: Literal["shared", "topic"] = "shared"
     #: Web processes on one port; more than one serves WebSockets only, as polls need one process.
     web_concurrency: Annotated[int, Field(ge=1, le=256)] = 1
+    #: A secret of at least 32 bytes (HS256), or a public key in PEM (RS256, ES256; ``\\n`` for line ends).
     socketio_jwt_key: str = ""
-    socketio_jwt_algorithms: Annotated[tuple[str, ...], NoDecode] = ("HS256",)
+    #: Accepted algorithms; empty: HS256 for a secret, what the public key is for otherwise.
+    socketio_jwt_algorithms: Annotated[tuple[str, ...], NoDecode] = ()
+    #: Where the issuer publishes its keys, instead of a key here; read again when they rotate.
+    jobcast_jwks_url: Annotated[str, AfterValidator(_jwks_url)] = ""
+    #: What a token's ``aud`` has to contain and its ``iss`` has to be; empty: not looked at.
+    jobcast_jwt_audience: str = ""
+    jobcast_jwt_issuer: str = ""
 
     #: Events kept per topic for clients that resume.
     jobcast_history_events: Annotated[int, Field(ge=1, le=10_000)] = 100
@@ -74,10 +91,33 @@ class Settings(BaseSettings):
     #: What the audit log has: ``changes`` and refusals, and with a key who comes and goes; ``all``: every
     #: subscription too; ``off``: nothing.
     jobcast_audit: Literal["all", "changes", "off"] = "changes"
-    #: Proxies in front whose X-Forwarded headers are believed.
-    jobcast_proxy_hops: Annotated[int, Field(ge=0, le=10)] = 0
     #: Largest CSV file, in bytes; rows and columns are limited by the worker.
     jobcast_csv_max_bytes: Annotated[int, Field(ge=1024)] = 8 * 1024 * 1024
+
+    #: Proxies in front of this process that add to X-Forwarded-For; it is not believed otherwise. Heroku: 1.
+    jobcast_proxy_hops: Annotated[int, Field(ge=0, le=10)] = 0
+    #: Seconds a connection may be open without having joined a namespace.
+    jobcast_handshake_seconds: Annotated[int, Field(ge=1, le=300)] = 10
+    # Limits count per process. An address is an IPv4 address or an IPv6 /64, a user a token's ``sub``.
+    #: Connections open at once.
+    jobcast_limit_connections_per_address: Limit = 500
+    jobcast_limit_connections_per_user: Limit = 100
+    #: Connections of an address that have not joined a namespace yet.
+    jobcast_limit_pending_handshakes: Limit = 100
+    #: Connections an address may open within a minute.
+    jobcast_limit_handshakes_per_minute: Limit = 600
+    #: Socket.IO messages of one connection: the steady rate, and how many may come at once on top. A
+    #: client that follows 1,000 topics sends as many when it reconnects.
+    jobcast_limit_events_per_second: Limit = 50
+    jobcast_limit_event_burst: Limit = 2_000
+    #: Topics one connection may follow.
+    jobcast_limit_subscriptions: Limit = 1_000
+    #: Largest Socket.IO message from a client, in bytes.
+    jobcast_limit_message_bytes: Annotated[int, Field(ge=1024)] = 64 * 1024
+    #: HTTP requests of a user, or of an address as long as nobody says who asks.
+    jobcast_limit_requests_per_minute: Limit = 1_200
+    #: Whether this machine's own addresses are counted, which a proxy on it would share with everybody.
+    jobcast_limit_loopback: bool = False
 
     @field_validator("socketio_cors_origin", "socketio_jwt_algorithms", mode="before")
     @classmethod
@@ -101,7 +141,12 @@ class Settings(BaseSettings):
     @property
     def bind_host(self) -> str:
         """The address to listen on: loopback only, as long as no key tells users apart."""
-        return self.host or ("0.0.0.0" if self.socketio_jwt_key else "127.0.0.1")  # noqa: S104
+        return self.host or ("0.0.0.0" if self.has_key else "127.0.0.1")  # noqa: S104
+
+    @property
+    def has_key(self) -> bool:
+        """Whether tokens can be told apart from forgeries; only this machine is served otherwise."""
+        return bool(self.socketio_jwt_key or self.jobcast_jwks_url)
 
     @property
     def binds_loopback(self) -> bool:

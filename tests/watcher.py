@@ -30,7 +30,14 @@ EVENTS = (
 class Watcher:
     """``seen`` holds (event, data) in the order of arrival."""
 
-    def __init__(self, url: str, transport: str = "websocket", auth: Any = None, **options: Any) -> None:
+    def __init__(
+        self,
+        url: str,
+        transport: str = "websocket",
+        auth: Any = None,
+        headers: dict[str, str] | None = None,
+        **options: Any,
+    ) -> None:
         self.seen: list[tuple[str, Any]] = []
         self.client = socketio.Client(**options)
         self._lock = threading.Lock()
@@ -38,7 +45,12 @@ class Watcher:
             for event in EVENTS:
                 self.client.on(event, self._noting(event), namespace=namespace)
         self.client.connect(
-            url, namespaces=list(NAMESPACES), transports=[transport], auth=auth, wait_timeout=10
+            url,
+            headers or {},
+            namespaces=list(NAMESPACES),
+            transports=[transport],
+            auth=auth,
+            wait_timeout=10,
         )
 
     def __enter__(self) -> Watcher:

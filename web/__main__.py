@@ -1,6 +1,16 @@
-"""``python -m web``: one Socket.IO process on ``$PORT``, or ``$WEB_CONCURRENCY`` of them."""
+"""``python -m web``: one Socket.IO process on ``$PORT``, or ``$WEB_CONCURRENCY`` of them.
+
+``python -m web token`` mints tokens for development; see its ``--help``.
+"""
 
 import sys
+
+if sys.argv[1:2] == ["token"]:
+    from web import tokens
+
+    sys.exit(tokens.main(sys.argv[2:]))
+if sys.argv[1:]:
+    sys.exit(f"jobcast web: no such command: {sys.argv[1]}; there is only token")
 
 from web import processes
 

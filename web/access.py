@@ -2,35 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
-import jwt
-
-from jobcast.settings import Settings
 from jobcast.topics import BRAND, JOB, USER, Topic
-
-#: Seconds by which clocks may differ.
-CLOCK_SKEW: Final = 10
 
 
 class Refused(Exception):
-    """Raised when a request is not granted; ``code`` is one of the contract's error codes."""
+    """Raised when a request is not granted; ``code`` is one of the contract's error codes.
 
-    def __init__(self, code: str, message: str) -> None:
+    ``retry_after`` is in seconds, where the same request may be granted later.
+    """
+
+    def __init__(self, code: str, message: str, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
+        self.retry_after = retry_after
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What a token says about its bearer."""
+    """What a token says about its bearer, and until when (seconds since 1970; None: for ever)."""
 
     user: str
     brands: frozenset[str] = frozenset()
     scopes: frozenset[str] = field(default_factory=frozenset)
+    expires: float | None = field(default=None, compare=False)
+    token_id: str | None = field(default=None, compare=False)
 
     @property
     def is_admin(self) -> bool:
@@ -39,6 +39,17 @@ class Identity:
 
 #: Everybody, as long as no key is configured and only this machine is served.
 ANYBODY: Final = Identity("", scopes=frozenset({"admin"}))
+
+
+def authorise(identity: Identity, topic: Topic, meta_of: Callable[[Topic], Mapping[str, str]]) -> None:
+    """Raise Refused unless this identity may see this topic: by push, by poll, or to act on it.
+
+    An unknown job is refused like a forbidden one: in the same words, after the same one look at the store.
+    """
+    if may_see(identity, topic, {}):
+        return
+    if topic.kind is not JOB or not may_see(identity, topic, meta_of(topic)):
+        raise Refused("forbidden", "this topic is not yours to see")
 
 
 def may_see(identity: Identity, topic: Topic, meta: Mapping[str, str]) -> bool:
@@ -54,45 +65,3 @@ def may_see(identity: Identity, topic: Topic, meta: Mapping[str, str]) -> bool:
 
 def _owns(identity: Identity, meta: Mapping[str, str]) -> bool:
     return meta.get("ownerId") == identity.user or meta.get("brandId") in identity.brands
-
-
-class Gate:
-    """Turns tokens into identities; without a key everybody is let in, which binds to loopback only."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._key = settings.socketio_jwt_key
-        self._algorithms = list(settings.socketio_jwt_algorithms)
-
-    @property
-    def is_open(self) -> bool:
-        return not self._key
-
-    def identify(self, token: object) -> Identity:
-        """Who bears this token; raise Refused for none, a forged, an expired or a shapeless one."""
-        if self.is_open:
-            return ANYBODY
-        if not isinstance(token, str) or not token:
-            raise Refused("unauthenticated", "a token is required")
-        try:
-            claims = jwt.decode(
-                token,
-                self._key,
-                algorithms=self._algorithms,
-                leeway=CLOCK_SKEW,
-                options={"require": ["exp", "sub"]},
-            )
-        except jwt.InvalidTokenError as error:
-            raise Refused("unauthenticated", "the token is not valid") from error
-        return _identity(claims)
-
-
-def _identity(claims: Mapping[str, Any]) -> Identity:
-    brands, scope = claims.get("brands") or [], claims.get("scope") or ""
-    scopes = scope.split() if isinstance(scope, str) else scope
-    if not isinstance(brands, list) or not isinstance(scopes, list):
-        raise Refused("unauthenticated", "the token is not valid")
-    return Identity(claims["sub"], _texts(brands), _texts(scopes))
-
-
-def _texts(values: list[Any]) -> frozenset[str]:
-    return frozenset(value for value in values if isinstance(value, str))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from engineio.payload import Payload
 from flask import Flask
 from flask_socketio import SocketIO
 from prometheus_client import CollectorRegistry
@@ -14,7 +15,7 @@ from jobcast.broadcaster import ledger_from
 from jobcast.celery import make_celery
 from jobcast.ledger import Ledger
 from web import audit
-from web.access import Gate
+from web.addresses import Addresses
 from web.dashboard import dashboard_blueprint
 from web.fanout.acks import note_acks
 from web.fanout.channels import Channels
@@ -23,8 +24,10 @@ from web.fanout.fanout import Fanout
 from web.fanout.manager import FanoutManager
 from web.fanout.outlets import guard_queues
 from web.fanout.subscriptions import Subscriptions
+from web.gate import Gate
 from web.headers import add_headers
 from web.jobs import Jobs
+from web.limits import Connections
 from web.metrics import FanoutCollector, make_registry
 from web.namespaces import (
     AnalyticsNamespace,
@@ -37,19 +40,24 @@ from web.problems import register_problems
 from web.pulse import Pulse
 from web.queue import Queue
 from web.request_ids import add_request_ids
+from web.requests import limit_requests
 from web.retirement import Retirement
+from web.revocation import Revocations
 from web.routes.analytics import analytics_blueprint
 from web.routes.jobs import jobs_blueprint
 from web.routes.notifications import notifications_blueprint
 from web.routes.system import system_blueprint
 from web.services import Services
+from web.sessions import Sessions
 from web.subscribing import Subscriber
 from web.sweeper import Sweeper
+from web.tarpit import Tarpit
+from web.turnstile import HandshakeLimit, Turnstile
 
 #: Seconds between pings, below the 55 s of silence after which platforms cut a connection.
 PING_INTERVAL = 20
-#: Largest Socket.IO message from a client, in bytes.
-CLIENT_MESSAGE_LIMIT = 64 * 1024
+#: Packets in one request of long polling; a client that comes back sends all its subscriptions in one.
+PACKETS_AT_ONCE = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +75,8 @@ class Web:
     outbox: Outbox
     sweeper: Sweeper
     retirement: Retirement
+    sessions: Sessions
+    turnstile: Turnstile
     settings: Settings
 
 
@@ -75,7 +85,8 @@ def create_app(settings: Settings) -> Web:
     ledger = ledger_from(settings)
     queue = Queue(make_celery(settings))
     jobs = Jobs(ledger, queue)
-    services = Services(settings, ledger, Gate(settings), jobs)
+    revocations = Revocations(settings.store_url)
+    services = Services(settings, ledger, Gate(settings, revocations), jobs)
     audit.start(settings.jobcast_audit, keyed=not services.gate.is_open)
     is_allowed = origin_check(settings)
     app = _flask_app(settings)
@@ -85,7 +96,12 @@ def create_app(settings: Settings) -> Web:
     fanout = Fanout(subscriptions, ledger, settings.debounce_seconds, outbox)
     manager = FanoutManager(settings.store_url, channels, fanout, subscriptions)
     socketio = _socketio(app, manager, settings, is_allowed)
-    _add_namespaces(socketio, services, Subscriber(socketio.server, subscriptions, fanout, ledger, channels))
+    connections = Connections(settings)
+    sessions = Sessions(socketio.server, connections, revocations)
+    limit = settings.jobcast_limit_subscriptions
+    subscriber = Subscriber(socketio.server, subscriptions, fanout, ledger, channels, limit)
+    _add_namespaces(socketio, services, subscriber, sessions)
+    turnstile = _add_limits(app, socketio, services, connections, sessions)
     pulse = Pulse()
     registry = make_registry(
         FanoutCollector(
@@ -109,20 +125,21 @@ def create_app(settings: Settings) -> Web:
         outbox,
         sweeper,
         retirement,
+        sessions,
+        turnstile,
         settings,
     )
 
 
 def _flask_app(settings: Settings) -> Flask:
     app = Flask("web", static_folder=None)
-    if hops := settings.jobcast_proxy_hops:
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
     app.config["MAX_CONTENT_LENGTH"] = settings.jobcast_max_body_bytes
     register_problems(app)
     return app
 
 
 def _socketio(app: Flask, manager: FanoutManager, settings: Settings, is_allowed: IsAllowed) -> SocketIO:
+    Payload.max_decode_packets = PACKETS_AT_ONCE
     # The manager is given to init_app: a channel given to SocketIO() would be lost there.
     socketio = SocketIO()
     socketio.init_app(
@@ -133,7 +150,7 @@ def _socketio(app: Flask, manager: FanoutManager, settings: Settings, is_allowed
         cors_allowed_origins=is_allowed,
         manage_session=False,
         ping_interval=PING_INTERVAL,
-        max_http_buffer_size=CLIENT_MESSAGE_LIMIT,
+        max_http_buffer_size=settings.jobcast_limit_message_bytes,
         transports=["websocket"] if settings.shares_port else None,  # a poll might reach another process
         monitor_clients=False,  # web.fanout.door does, for everybody in one loop
     )
@@ -142,15 +159,34 @@ def _socketio(app: Flask, manager: FanoutManager, settings: Settings, is_allowed
     return socketio
 
 
-def _add_namespaces(socketio: SocketIO, services: Services, subscriber: Subscriber) -> None:
+def _add_namespaces(
+    socketio: SocketIO, services: Services, subscriber: Subscriber, sessions: Sessions
+) -> None:
     for namespace in (
-        JobsNamespace(services, subscriber),
-        NotificationsNamespace(services, subscriber),
-        AnalyticsNamespace(services, subscriber),
-        DefaultNamespace("/", services, subscriber),
-        DefaultNamespace("/default", services, subscriber),
+        JobsNamespace(services, subscriber, sessions),
+        NotificationsNamespace(services, subscriber, sessions),
+        AnalyticsNamespace(services, subscriber, sessions),
+        DefaultNamespace("/", services, subscriber, sessions),
+        DefaultNamespace("/default", services, subscriber, sessions),
     ):
         socketio.on_namespace(namespace)
+
+
+def _add_limits(
+    app: Flask, socketio: SocketIO, services: Services, connections: Connections, sessions: Sessions
+) -> Turnstile:
+    settings = services.settings
+    hops = settings.jobcast_proxy_hops
+    addresses = Addresses(hops, counts_loopback=settings.jobcast_limit_loopback)
+    turnstile = Turnstile(socketio.server, connections, sessions, addresses)
+    tarpit = Tarpit(socketio.sleep)
+    limit_requests(app, services, addresses, tarpit)
+    app.wsgi_app = HandshakeLimit(  # type: ignore[method-assign]
+        app.wsgi_app, connections, addresses, tarpit
+    )
+    if hops:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
+    return turnstile
 
 
 def _add_routes(app: Flask, services: Services, manager: FanoutManager, registry: CollectorRegistry) -> None:

@@ -13,14 +13,16 @@ from flask_socketio import Namespace
 
 from jobcast import __version__
 from jobcast.errors import InvalidPayload, LedgerUnavailable
-from jobcast.models import ErrorDetail, ServerHello
+from jobcast.models import ServerHello
 from jobcast.topics import BRAND, JOB, USER, Kind, Topic, brand_topic, job_topic, user_topic
 from web import audit
-from web.access import Identity, Refused, may_see
+from web.access import Identity, Refused, authorise
 from web.arguments import ids_to_mark
 from web.fanout.acks import ack_was_asked
 from web.jobs import Conflict
+from web.limits import retry_ms
 from web.services import Services
+from web.sessions import Sessions
 from web.subscribing import Place, Subscriber, parse_place
 
 logger = logging.getLogger(__name__)
@@ -34,11 +36,13 @@ class BaseNamespace(Namespace):  # type: ignore[misc]  # untyped library
     #: Event name → method name.
     events: ClassVar[dict[str, str]] = {}
 
-    def __init__(self, namespace: str, services: Services, subscriber: Subscriber) -> None:
+    def __init__(
+        self, namespace: str, services: Services, subscriber: Subscriber, sessions: Sessions
+    ) -> None:
         super().__init__(namespace)
         self.services = services
         self.subscriber = subscriber
-        self.identities: dict[str, Identity] = {}
+        self.sessions = sessions
 
     def trigger_event(self, event: str, *args: Any) -> Any:
         """Only the library's own connect and disconnect, and the events of the table."""
@@ -54,40 +58,49 @@ class BaseNamespace(Namespace):  # type: ignore[misc]  # untyped library
         sid = flask.request.sid  # type: ignore[attr-defined]  # set by Flask-SocketIO
         try:
             token = auth.get("token") if isinstance(auth, dict) else None
-            self.identities[sid] = self.services.gate.identify(token)
+            self.sessions.open(self.namespace, sid, self.services.gate.identify(token))
         except Refused as refused:
             audit.refused(refused.code, sid=sid, namespace=self.namespace)
-            raise ConnectionRefused(refused.message, {"code": refused.code}) from None
+            data = {"code": refused.code} | _retry_after(refused)
+            raise ConnectionRefused(refused.message, data) from None
         audit.note("connect", user=self.identity(sid).user, sid=sid, namespace=self.namespace)
         self.greet(sid)
 
     def on_disconnect(self, reason: str) -> None:
         sid = flask.request.sid  # type: ignore[attr-defined]
         audit.note("disconnect", sid=sid, namespace=self.namespace, reason=str(reason))
-        self.identities.pop(sid, None)
+        self.sessions.close(sid)
         self.subscriber.forget(sid)
 
     def greet(self, sid: str) -> None:
         """What a namespace says first; nothing, usually."""
 
     def identity(self, sid: str) -> Identity:
-        return self.identities[sid]
+        return self.sessions[sid].identity
 
     def _answered(self, handle: Callable[[str, Any], Answer], sid: str, *args: Any) -> Answer:
         """The ack: ``{"ok": true, …}`` or ``{"ok": false, "error": {code, message}}``."""
         argument = args[0] if args else None
         try:
+            self._check_pace(sid)
             return {"ok": True, **handle(sid, argument)}
-        except (Refused, InvalidPayload) as refused:
-            return self._refusal(sid, argument, refused.code, str(refused))
+        except Refused as refused:
+            return self._refusal(sid, argument, refused)
+        except InvalidPayload as error:
+            return self._refusal(sid, argument, Refused(error.code, str(error)))
         except Conflict as conflict:
-            return self._refusal(sid, argument, "invalid-payload", conflict.message)
+            return self._refusal(sid, argument, Refused("invalid-payload", conflict.message))
         except LedgerUnavailable:
-            return self._refusal(sid, argument, "unavailable", "the store is not reachable right now")
+            gone = Refused("unavailable", "the store is not reachable right now")
+            return self._refusal(sid, argument, gone)
 
-    def _refusal(self, sid: str, argument: Any, code: Any, message: str) -> Answer:
-        audit.refused(code, **self.whereabouts(sid), topic=self.topic_in(argument))
-        error = ErrorDetail(code=code, message=message).wire()
+    def _check_pace(self, sid: str) -> None:
+        if too_early := self.sessions.too_early(sid):
+            raise Refused("rate-limited", "too many messages", too_early)
+
+    def _refusal(self, sid: str, argument: Any, refused: Refused) -> Answer:
+        audit.refused(refused.code, **self.whereabouts(sid), topic=self.topic_in(argument))
+        error = {"code": refused.code, "message": refused.message} | _retry_after(refused)
         if not ack_was_asked():
             self.reply(sid, "subscription-error", error | self.ids_in(argument))
         return {"ok": False, "error": error}
@@ -119,8 +132,9 @@ class TopicNamespace(BaseNamespace):
         topic_of: Callable[[str], Topic],
         services: Services,
         subscriber: Subscriber,
+        sessions: Sessions,
     ) -> None:
-        super().__init__(kind.namespace, services, subscriber)
+        super().__init__(kind.namespace, services, subscriber, sessions)
         self._kind = kind
         self._topic_of = topic_of
 
@@ -151,9 +165,7 @@ class TopicNamespace(BaseNamespace):
     def _granted(self, sid: str, argument: Any) -> Topic:
         """The topic an event is about, if its sender may see it."""
         topic = self._place(argument).topic
-        meta = self.services.ledger.meta(topic) if topic.kind is JOB else {}
-        if not may_see(self.identity(sid), topic, meta):
-            raise Refused("forbidden", "this topic is not yours to see")
+        authorise(self.identity(sid), topic, self.services.ledger.belongs_to)
         return topic
 
 
@@ -166,8 +178,8 @@ class JobsNamespace(TopicNamespace):
         "cancel-job": "cancel",
     }
 
-    def __init__(self, services: Services, subscriber: Subscriber) -> None:
-        super().__init__(JOB, job_topic, services, subscriber)
+    def __init__(self, services: Services, subscriber: Subscriber, sessions: Sessions) -> None:
+        super().__init__(JOB, job_topic, services, subscriber, sessions)
 
     def cancel(self, sid: str, argument: Any) -> Answer:
         job_id = self._granted(sid, argument).id
@@ -186,8 +198,8 @@ class NotificationsNamespace(TopicNamespace):
         "clear-notifications": "clear",
     }
 
-    def __init__(self, services: Services, subscriber: Subscriber) -> None:
-        super().__init__(USER, user_topic, services, subscriber)
+    def __init__(self, services: Services, subscriber: Subscriber, sessions: Sessions) -> None:
+        super().__init__(USER, user_topic, services, subscriber, sessions)
 
     def mark_read(self, sid: str, argument: Any) -> Answer:
         user_id = self._granted(sid, argument).id
@@ -205,8 +217,8 @@ class AnalyticsNamespace(TopicNamespace):
 
     events: ClassVar = {"subscribe-brand": "subscribe", "unsubscribe-brand": "unsubscribe"}
 
-    def __init__(self, services: Services, subscriber: Subscriber) -> None:
-        super().__init__(BRAND, brand_topic, services, subscriber)
+    def __init__(self, services: Services, subscriber: Subscriber, sessions: Sessions) -> None:
+        super().__init__(BRAND, brand_topic, services, subscriber, sessions)
 
 
 class DefaultNamespace(BaseNamespace):
@@ -217,6 +229,10 @@ class DefaultNamespace(BaseNamespace):
         self.socketio.server.start_background_task(
             self.reply, sid, "server:hello", hello(self.services.settings).wire()
         )
+
+
+def _retry_after(refused: Refused) -> Answer:
+    return {} if refused.retry_after is None else {"retryAfterMs": retry_ms(refused.retry_after)}
 
 
 def hello(settings: Any) -> ServerHello:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from typing import Final
 
 from flask import Flask, Response, request
@@ -33,12 +34,14 @@ _PLACE_LIMIT: Final = 200
 _CODE_OF: Final = {404: "not-found", 405: "invalid-payload", 413: "invalid-payload"}
 
 
-def problem(status: int, code: str, detail: str) -> Response:
-    """One problem document."""
+def problem(status: int, code: str, detail: str, retry_after: float | None = None) -> Response:
+    """One problem document; ``retry_after`` is in seconds."""
     body = {"type": "about:blank", "title": code, "status": status, "code": code, "detail": detail}
     response = Response(json.dumps(body), status, mimetype="application/problem+json")
-    if status == 503:
-        response.headers["Retry-After"] = str(RETRY_AFTER)
+    if status == 503 and retry_after is None:
+        retry_after = RETRY_AFTER
+    if retry_after is not None:
+        response.headers["Retry-After"] = str(math.ceil(retry_after))
     if status == 401:
         response.headers["WWW-Authenticate"] = "Bearer"
     return response
@@ -58,7 +61,13 @@ def register_problems(app: Flask) -> None:
 def _refused(refused: Refused) -> Response:
     ids = {name: value for name, value in (request.view_args or {}).items() if isinstance(value, str)}
     audit.refused(refused.code, route=request.endpoint, **ids)
-    return problem(_STATUS.get(refused.code, 400), refused.code, refused.message)
+    return refusal(refused)
+
+
+def refusal(refused: Refused) -> Response:
+    """What was not granted, as a problem document."""
+    status = _STATUS.get(refused.code, 400)
+    return problem(status, refused.code, refused.message, refused.retry_after)
 
 
 def first_of(error: ValidationError) -> str:

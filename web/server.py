@@ -26,6 +26,7 @@ from web.fanout.door.client import WebSocketClient
 from web.fanout.door.door import Door
 from web.fanout.door.plain import PlainDoor
 from web.fanout.websocket import use_plain_websockets
+from web.sessions import TICK as LOOK
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +73,7 @@ def main() -> int:
 def _checked(settings: Settings) -> Settings:
     if settings.socketio_async_mode != "eventlet":
         raise InvalidSetting("SOCKETIO_ASYNC_MODE", "this server runs on eventlet")
-    if settings.socketio_jwt_key:
+    if settings.has_key:
         return settings
     if not settings.binds_loopback:
         raise InvalidSetting("HOST", "without SOCKETIO_JWT_KEY only loopback is served")
@@ -95,10 +96,19 @@ def _bind(settings: Settings) -> socket.socket:
 def _serve(web: Web, listening: socket.socket) -> None:
     _raise_descriptor_limit()
     web.manager.start()
-    for loop in (_release_loop, _compare_loop, _sweep_loop, _retire_loop, _pulse_loop, _poll_check_loop):
+    for loop in (
+        _release_loop,
+        _compare_loop,
+        _sweep_loop,
+        _retire_loop,
+        _session_loop,
+        _pulse_loop,
+        _poll_check_loop,
+    ):
         eventlet.spawn(_forever, loop, web)
     host, port = listening.getsockname()[:2]
-    door = build_door(web.socketio.server, web.app, listening, web.outbox) or PlainDoor(listening)
+    is_welcome = web.turnstile.is_welcome
+    door = build_door(web.socketio.server, web.app, listening, web.outbox, is_welcome) or PlainDoor(listening)
     door.open()
     _stop_on_signals(web, door)
     logger.info("serving on http://%s:%s", host, port)
@@ -208,3 +218,8 @@ def _sweep_loop(web: Web) -> None:
 def _retire_loop(web: Web) -> None:
     eventlet.sleep(RETIRE_EVERY * random.uniform(0.8, 1.2))  # noqa: S311
     web.retirement.look()
+
+
+def _session_loop(web: Web) -> None:
+    eventlet.sleep(LOOK)
+    web.sessions.tick()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from jobcast import Settings
 from jobcast.ledger import Ledger
-from web.access import Gate
+from web.gate import Gate
 from web.jobs import Jobs
 
 

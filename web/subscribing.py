@@ -8,23 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import socketio
 
 from jobcast.errors import InvalidPayload, LedgerUnavailable
 from jobcast.ledger import Ledger, Snapshot
 from jobcast.models import Subscribed
-from jobcast.topics import JOB, Topic
-from web.access import Identity, Refused, may_see
+from jobcast.topics import Topic
+from web.access import Identity, Refused, authorise
 from web.arguments import place_argument
 from web.fanout.channels import Channels
 from web.fanout.fanout import Fanout
 from web.fanout.outlets import Outlet
 from web.fanout.subscriptions import Subscription, Subscriptions
-
-#: Topics one client may follow.
-SUBSCRIPTION_LIMIT: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +44,7 @@ def parse_place(argument: object, id_field: str, topic_of: Callable[[str], Topic
 
 
 class Subscriber:
-    """Opens and closes subscriptions of clients on one Socket.IO server."""
+    """Opens and closes subscriptions of clients on one server; ``limit`` is how many each may have."""
 
     def __init__(
         self,
@@ -56,7 +53,9 @@ class Subscriber:
         fanout: Fanout,
         ledger: Ledger,
         channels: Channels,
+        limit: int,
     ) -> None:
+        self._limit = limit
         self._server = server
         self._subscriptions = subscriptions
         self._fanout = fanout
@@ -85,20 +84,14 @@ class Subscriber:
         self._subscriptions.close_all(sid)
 
     def _authorise(self, identity: Identity, topic: Topic) -> None:
-        if may_see(identity, topic, {}):
-            return
-        if topic.kind is not JOB or not may_see(identity, topic, self._meta(topic)):
-            raise Refused("forbidden", "this topic is not yours to see")
-
-    def _meta(self, topic: Topic) -> dict[str, str]:
         try:
-            return self._ledger.meta(topic)
+            authorise(identity, topic, self._ledger.belongs_to)
         except LedgerUnavailable as error:
             raise Refused("unavailable", "the state cannot be read right now") from error
 
     def _check_limit(self, sid: str) -> None:
-        if self._subscriptions.count_of(sid) >= SUBSCRIPTION_LIMIT:
-            raise Refused("too-many-subscriptions", f"at most {SUBSCRIPTION_LIMIT} topics a client")
+        if self._subscriptions.count_of(sid) >= self._limit:
+            raise Refused("too-many-subscriptions", f"at most {self._limit} topics a client")
 
     def _join(self, sid: str, topic: Topic) -> Subscription:
         eio_sid = self._server.manager.eio_sid_from_sid(sid, topic.namespace)

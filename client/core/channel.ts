@@ -1,5 +1,5 @@
 import type { ErrorDetail } from '../hooks/types';
-import { JobcastError } from './errors';
+import { refusalOf } from './errors';
 import type { Milliseconds } from './poller';
 import type { Undo } from './undo';
 import { once } from './undo';
@@ -37,6 +37,8 @@ export class Channel {
   private socket: SocketLike | undefined;
   private readonly handlers = new Map<string, Set<Handler>>();
   private retry: ReturnType<typeof setTimeout> | undefined;
+  /** What the server refused last on this connection. */
+  private refusal: Partial<ErrorDetail> | undefined;
 
   constructor(
     private readonly create: () => SocketLike,
@@ -83,7 +85,7 @@ export class Channel {
   /** True once the server agreed; false when it did not answer; throws what it refused with. */
   async request(event: string, payload: object): Promise<boolean> {
     const ack = await this.acknowledged(event, payload);
-    if (ack?.ok === false) throw new JobcastError(ack.error.code, ack.error.message);
+    if (ack?.ok === false) throw refusalOf(ack.error);
     return ack !== undefined;
   }
 
@@ -107,13 +109,24 @@ export class Channel {
     }
     this.socket = this.create();
     this.handlers.clear();
+    this.on('subscription-error', (refusal?: Partial<ErrorDetail>) => {
+      this.refusal = refusal;
+    });
     this.on('disconnect', (reason?: string) => {
       // The one reason after which socket.io-client does not come back by itself.
-      if (reason === 'io server disconnect') this.connectLater(this.retryDelay());
+      if (reason === 'io server disconnect') this.connectLater(this.pauseAfter(this.refusal));
+      this.refusal = undefined;
     });
-    this.on('connect_error', () => {
-      if (this.refused) this.connectLater(this.retryDelay());
+    this.on('connect_error', (reason?: { data?: Partial<ErrorDetail> }) => {
+      if (this.refused) this.connectLater(reason?.data?.retryAfterMs ?? this.retryDelay());
     });
+  }
+
+  /** How long to stay away after the server ended the connection, having said this last. */
+  private pauseAfter(refusal: Partial<ErrorDetail> | undefined): Milliseconds {
+    // The token has expired: a fresh one is all that is missing, and connecting asks for one.
+    if (refusal?.code === 'unauthenticated') return 0;
+    return refusal?.retryAfterMs ?? this.retryDelay();
   }
 
   private connectLater(delay: Milliseconds): void {

@@ -1,3 +1,5 @@
+import type { ErrorDetail } from '../hooks/types';
+
 /**
  * A refusal by the server, over the socket or over HTTP. `code` is one of the wire contract's,
  * `unreachable`, or `http-` and a status that came without one.
@@ -13,6 +15,10 @@ export class JobcastError extends Error {
   ) {
     super(message);
   }
+}
+
+export function refusalOf({ code, message, retryAfterMs }: ErrorDetail): JobcastError {
+  return new JobcastError(code, message, retryAfterMs);
 }
 
 /** Refusals that may be answered otherwise a moment later; the rest stay refused. */

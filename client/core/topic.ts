@@ -1,7 +1,7 @@
 import type { ErrorDetail, Subscribed } from '../hooks/types';
 import type { Channel } from './channel';
 import type { Connection, Lease } from './connection';
-import { isTemporary, JobcastError, toError } from './errors';
+import { isTemporary, refusalOf, toError } from './errors';
 import type { Http, Memo } from './http';
 import type { Kind } from './kind';
 import type { Incoming, Ordering, Resume, Sequenced, Step } from './ordering';
@@ -189,8 +189,8 @@ export class Topic<State, Page extends Sequenced, Event extends Incoming> {
   private readonly onConnectError = (reason?: Error & { data?: Partial<ErrorDetail> }): void => {
     this.fallBack();
     if (!this.lease?.channel.refused) return;
-    const { code = 'unauthenticated', message = 'connection refused' } = reason?.data ?? {};
-    this.publish({ error: new JobcastError(code, reason?.message ?? message) });
+    const refusal = { code: 'unauthenticated', message: 'connection refused', ...reason?.data } as const;
+    this.publish({ error: refusalOf({ ...refusal, message: reason?.message ?? refusal.message }) });
   };
 
   private readonly onSubscribed = (answer: Subscribed): void => {
@@ -207,12 +207,12 @@ export class Topic<State, Page extends Sequenced, Event extends Incoming> {
   private readonly onRefused = (refusal: ErrorDetail): void => {
     if (!this.isAddressed(refusal)) return;
     this.awaiting = undefined;
-    this.publish({ error: new JobcastError(refusal.code, refusal.message) });
+    this.publish({ error: refusalOf(refusal) });
     if (!isTemporary(refusal.code)) return;
     this.fallBack();
     this.later(() => {
       this.subscribe(this.ordering.resume());
-    }, this.services.connection.config.reconnectionDelayMax);
+    }, refusal.retryAfterMs ?? this.services.connection.config.reconnectionDelayMax);
   };
 
   private onEvent(name: string, data: unknown): void {

@@ -194,6 +194,10 @@ export interface Subscribed {
 export interface ErrorDetail {
   code: ErrorCode;
   message: string;
+  /**
+   * milliseconds until the same may be granted
+   */
+  retryAfterMs?: number;
 }
 /**
  * ``GET /api/notifications/{userId}``, newest last.

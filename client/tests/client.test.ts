@@ -216,6 +216,58 @@ describe('the connection', () => {
     expect(polls('/api/jobs/j1')[0]?.headers.authorization).toMatch(/^Bearer \w+$/);
   });
 
+  test('comes back with a fresh token by itself when its own has expired', async () => {
+    const presented: unknown[] = [];
+    server.io.of('/jobs').use((socket, next) => {
+      presented.push((socket.handshake.auth as { token?: string }).token);
+      next();
+    });
+    // A server's delays that nobody would wait for.
+    server.routes['/api/config'] = [200, { reconnectionDelayMax: 60_000 }];
+    let minted = 0;
+    const page = connect({ getToken: () => `token-${(minted += 1)}` });
+    page.followJob('j1', { pollingInterval: 0 });
+    await eventually(() => expect(server.subscriptions).toHaveLength(1));
+    const before = minted;
+    const expired = { code: 'unauthenticated', message: 'the token has expired' };
+    server.io.of('/jobs').emit('subscription-error', expired);
+    server.io.of('/jobs').disconnectSockets(false);
+    await eventually(() => expect(server.subscriptions).toHaveLength(2));
+    expect(presented.at(-1)).not.toBe(presented[0]);
+    expect(minted).toBeGreaterThan(before);
+    await eventually(() => expect(page.job('j1')).toMatchObject({ connected: true, error: null }));
+  });
+
+  test('stays away as long as a server asks that ended it for sending too much', async () => {
+    server.routes['/api/config'] = [200, { reconnectionDelayMax: 20 }];
+    const page = connect();
+    page.followJob('j1', { pollingInterval: 0 });
+    await eventually(() => expect(server.subscriptions).toHaveLength(1));
+    const flooding = { code: 'rate-limited', message: 'too many messages', retryAfterMs: 300 };
+    server.io.of('/jobs').emit('subscription-error', flooding);
+    server.io.of('/jobs').disconnectSockets(false);
+    await eventually(() => expect(page.job('j1').connected).toBe(false));
+    const lost = performance.now();
+    await eventually(() => expect(page.job('j1').connected).toBe(true));
+    expect(performance.now() - lost).toBeGreaterThan(250);
+  });
+
+  test('stays away as long as a server asks that does not let it in', async () => {
+    server.routes['/api/config'] = [200, { reconnectionDelayMax: 20 }];
+    const tried: number[] = [];
+    server.io.of('/jobs').use((_, next) => {
+      tried.push(performance.now());
+      const data = { code: 'rate-limited', retryAfterMs: 300 };
+      next(tried.length === 1 ? Object.assign(new Error('too many'), { data }) : undefined);
+    });
+    const page = connect();
+    page.followJob('j1', { pollingInterval: 0 });
+    const error = { code: 'rate-limited', message: 'too many', retryAfterMs: 300 };
+    await eventually(() => expect(page.job('j1').error).toMatchObject(error));
+    await eventually(() => expect(page.job('j1')).toMatchObject({ connected: true, error: null }));
+    expect((tried[1] ?? 0) - (tried[0] ?? 0)).toBeGreaterThan(250);
+  });
+
   test('says why a server refuses it, and tries again', async () => {
     let refusing = true;
     server.io.of('/jobs').use((_, next) => {
@@ -247,6 +299,21 @@ describe('a refused subscription', () => {
     });
     expect(page.job('secret').isPolling).toBe(false);
     expect(page.job('fine').error).toBeNull();
+  });
+
+  test('is tried again when the server said, not before', async () => {
+    server.routes['/api/config'] = [200, { reconnectionDelayMax: 5, pollingInterval: 50 }];
+    server.refusal = { code: 'rate-limited', message: 'slower', retryAfterMs: 300 };
+    const page = connect();
+    page.followJob('j1');
+    await eventually(() => {
+      expect(page.job('j1').error).toMatchObject({ code: 'rate-limited', retryAfterMs: 300 });
+    });
+    const refused = performance.now();
+    server.refusal = undefined;
+    await eventually(() => expect(server.subscriptions).toHaveLength(2));
+    expect(performance.now() - refused).toBeGreaterThan(250);
+    await eventually(() => expect(page.job('j1')).toMatchObject({ connected: true, error: null }));
   });
 
   test('is tried again, and polled meanwhile, when it may pass', async () => {

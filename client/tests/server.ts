@@ -59,7 +59,7 @@ export class TestServer {
   };
   readonly io: Server;
   refuseSockets = false;
-  refusal: { code: string; message: string } | undefined;
+  refusal: { code: string; message: string; retryAfterMs?: number } | undefined;
   /** Answer a resume with the state instead of the missed events. */
   forgetHistory = false;
   /** Promise the missed events, and send none. */

@@ -14,6 +14,7 @@ from jobcast import envelope
 from jobcast.ledger.port import (
     BRAND_JOBS,
     LIVE_TTL,
+    OWNERS,
     Appended,
     Entry,
     Ledger,
@@ -113,6 +114,9 @@ class MemoryLedger(Ledger):
         with self._lock:
             record = self._found(topic)
             return dict(record.meta) if record else {}
+
+    def belongs_to(self, topic: Topic) -> dict[str, str]:
+        return {name: value for name, value in self.meta(topic).items() if name in OWNERS}
 
     def unread(self, user_id: str) -> int:
         with self._lock:

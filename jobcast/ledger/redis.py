@@ -17,6 +17,7 @@ from jobcast.errors import LedgerRefused, LedgerUnavailable
 from jobcast.ledger.port import (
     BRAND_JOBS,
     LIVE_TTL,
+    OWNERS,
     Appended,
     Entry,
     Ledger,
@@ -178,6 +179,11 @@ class RedisLedger(Ledger):
     def meta(self, topic: Topic) -> dict[str, str]:
         state = cast(dict[str, str], self._redis.hgetall(_keys(topic)[0]))
         return {name: value for name, value in state.items() if name not in _OWN_FIELDS}
+
+    @_translate_errors
+    def belongs_to(self, topic: Topic) -> dict[str, str]:
+        values = cast(list[str | None], self._redis.hmget(_keys(topic)[0], OWNERS))
+        return {name: value for name, value in zip(OWNERS, values, strict=True) if value is not None}
 
     @_translate_errors
     def unread(self, user_id: str) -> int:

@@ -26,12 +26,15 @@ class WebSocket:
         self._writer = writer
 
     @classmethod
-    async def connect(cls, port: int, receive_buffer: int = 0) -> WebSocket:
-        """To the Engine.IO endpoint on a loopback port; a small ``receive_buffer`` makes a slow reader."""
-        return await asyncio.wait_for(cls._connect(port, receive_buffer), HANDSHAKE_TIMEOUT)
+    async def connect(cls, port: int, receive_buffer: int = 0, headers: str = "") -> WebSocket:
+        """To the Engine.IO endpoint on a loopback port; a small ``receive_buffer`` makes a slow reader.
+
+        ``headers`` are whole lines of the request, each with its line end.
+        """
+        return await asyncio.wait_for(cls._connect(port, receive_buffer, headers), HANDSHAKE_TIMEOUT)
 
     @classmethod
-    async def _connect(cls, port: int, receive_buffer: int) -> WebSocket:
+    async def _connect(cls, port: int, receive_buffer: int, headers: str) -> WebSocket:
         raw = socket.socket()
         raw.setblocking(False)
         if receive_buffer:
@@ -42,15 +45,19 @@ class WebSocket:
             raw.close()
             raise
         made = cls(*await asyncio.open_connection(sock=raw))
-        await made._upgrade(port)
+        try:
+            await made._upgrade(port, headers)
+        except BaseException:
+            made.abort()
+            raise
         return made
 
-    async def _upgrade(self, port: int) -> None:
+    async def _upgrade(self, port: int, headers: str) -> None:
         key = base64.b64encode(os.urandom(16)).decode()
         self._writer.write(
             f"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
             f"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-            f"Sec-WebSocket-Key: {key}\r\n\r\n".encode()
+            f"Sec-WebSocket-Key: {key}\r\n{headers}\r\n".encode()
         )
         head = await self._reader.readuntil(b"\r\n\r\n")
         if b" 101 " not in head.split(b"\r\n", 1)[0]:
@@ -58,6 +65,10 @@ class WebSocket:
 
     def send(self, text: str) -> None:
         self._frame(TEXT, text.encode())
+
+    async def drain(self) -> None:
+        """Wait until the kernel takes more."""
+        await self._writer.drain()
 
     async def messages(self) -> AsyncIterator[str]:
         """Text messages as they come; Engine.IO's pings are answered here."""

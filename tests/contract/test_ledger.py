@@ -255,6 +255,8 @@ def test_what_is_known_of_a_job_is_kept_beside_its_state(ledger, job_id):
     ledger.append_job(update(job_id, "pending"), meta={"approvedBy": "bo"})
     expected = {"ownerId": "ana", "brandId": "acme", "approvedBy": "bo"}
     assert ledger.meta(job_topic(job_id)) == expected
+    assert ledger.belongs_to(job_topic(job_id)) == {"ownerId": "ana", "brandId": "acme"}
+    assert ledger.belongs_to(job_topic(f"not-{job_id}")) == {}
 
 
 def test_a_lease_that_is_not_renewed_runs_out(ledger, job_id):

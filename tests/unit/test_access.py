@@ -9,7 +9,8 @@ import pytest
 
 from jobcast import Settings
 from jobcast.topics import brand_topic, job_topic, user_topic
-from web.access import Gate, Identity, Refused, may_see
+from web.access import Identity, Refused, may_see
+from web.gate import Gate
 
 KEY = "a-key-for-tests-" * 4
 ANA = Identity("ana", brands=frozenset({"acme"}))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Final, TypeVar
 
-from flask import Response, request
+from flask import Response, g, request
 from werkzeug.datastructures import MultiDict
 
 from jobcast.errors import InvalidPayload
 from jobcast.models import WireModel
-from jobcast.topics import JOB, Topic
-from web.access import Identity, Refused, may_see
+from jobcast.topics import Topic
+from web.access import Identity, authorise
 from web.forms import NoFields
 from web.services import Services
 
@@ -20,18 +20,18 @@ FORM: Final = "multipart/form-data"
 
 
 def caller(services: Services) -> Identity:
-    """Who asks, by the ``Authorization: Bearer`` header; raise Refused."""
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    return services.gate.identify(token if scheme.lower() == "bearer" else None)
+    """Who asks, by the ``Authorization: Bearer`` header; raise Refused. Looked at once per request."""
+    if "caller" not in g:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        g.caller = services.gate.identify(token if scheme.lower() == "bearer" else None)
+    identity: Identity = g.caller
+    return identity
 
 
 def grant(services: Services, topic: Topic) -> Identity:
     """Who asks, if they may see this topic; raise Refused. An unknown job looks like a forbidden one."""
     identity = caller(services)
-    if may_see(identity, topic, {}):
-        return identity
-    if topic.kind is not JOB or not may_see(identity, topic, services.ledger.meta(topic)):
-        raise Refused("forbidden", "this is not yours to see")
+    authorise(identity, topic, services.ledger.belongs_to)
     return identity
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any, Final
 
 import eventlet
@@ -12,6 +13,7 @@ from eventlet.patcher import original
 
 from web.fanout.door.door import Door, House
 from web.fanout.door.environs import Environs
+from web.fanout.door.handshake import Request
 from web.fanout.door.outbox import Outbox
 
 logger = logging.getLogger(__name__)
@@ -26,10 +28,17 @@ _OPENING: Final = (
 _GOODBYE: Final = b"\x88\x82\x00\x00\x00\x00\x03\xe8"
 
 
-def build_door(server: socketio.Server, app: Any, listening: Any, outbox: Outbox) -> Door | None:
+def build_door(
+    server: socketio.Server,
+    app: Any,
+    listening: Any,
+    outbox: Outbox,
+    is_welcome: Callable[[Request], bool] = lambda _: True,
+) -> Door | None:
     """A door that was tried; None when the parts of the libraries it leans on are not as expected."""
     try:
-        house = _build(server, app, listening, outbox)
+        server.environ = Environs(server.environ)
+        house = House(server.eio, server.environ, _scope(app, listening), outbox, is_welcome)
         house.start()
         door = Door(listening, house)
         _try(door)
@@ -37,11 +46,6 @@ def build_door(server: socketio.Server, app: Any, listening: Any, outbox: Outbox
         logger.exception("the front door stays closed, WebSockets go the stock way")
         return None
     return door
-
-
-def _build(server: socketio.Server, app: Any, listening: Any, outbox: Outbox) -> House:
-    server.environ = Environs(server.environ)
-    return House(server.eio, server.environ, _scope(app, listening), outbox)
 
 
 def _scope(app: Any, listening: Any) -> dict[str, Any]:

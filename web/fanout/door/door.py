@@ -52,6 +52,8 @@ class House:
     environs: dict[str, Any]
     scope: dict[str, Any]
     outbox: Outbox
+    #: Whether somebody may open another connection; eventlet's server tells those who may not.
+    is_welcome: Callable[[Request], bool]
     poller: Poller = field(default_factory=Poller)
     wheel: Wheel = field(default_factory=Wheel)
     turns: Turns = field(default_factory=Turns)
@@ -202,6 +204,8 @@ class Visitor:
         query = _checked_query(self._house.engine, request)
         if sid := query.get("sid"):
             self._change_transport(request, opening, sid[0])
+        elif not self._house.is_welcome(request):
+            raise NotOurs
         else:
             self._welcome(request, opening)
 

@@ -1,0 +1,20 @@
+"""How refusals are held back."""
+
+from __future__ import annotations
+
+from web.tarpit import DELAY, MOST, Tarpit
+
+
+def test_refusals_are_held_so_many_at_a_time():
+    """The others are told at once; whoever was told makes room."""
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        tarpit.hold()  # the next one comes while this one waits
+
+    tarpit = Tarpit(sleep)
+    tarpit.hold()
+    assert slept == [DELAY] * MOST
+    tarpit.hold()
+    assert len(slept) == 2 * MOST

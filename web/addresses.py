@@ -1,0 +1,55 @@
+"""Where a request comes from, as far as limits are concerned."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from ipaddress import IPv6Address, ip_address
+from typing import Any, Final
+
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+#: What somebody who owns one IPv6 address owns at least.
+_IPV6_PREFIX: Final = 64
+
+
+class Addresses:
+    """Tells addresses apart for the limits: ``hops`` proxies are trusted, loopback may not count."""
+
+    def __init__(self, hops: int, *, counts_loopback: bool) -> None:
+        self._hops = hops
+        self._counts_loopback = counts_loopback
+
+    def of(self, environ: dict[str, Any]) -> str:
+        """The address to count, an IPv6 /64 as one; empty for one that is not counted."""
+        address = self._behind_proxies(environ)
+        name, is_loopback = _known_as(address)
+        return "" if is_loopback and not self._counts_loopback else name
+
+    def _behind_proxies(self, environ: dict[str, Any]) -> str:
+        if self._hops and "werkzeug.proxy_fix.orig" not in environ:
+            environ = dict(environ)
+            ProxyFix(_nothing, x_for=self._hops, x_proto=0, x_host=0)(environ, _ignore)
+        return str(environ.get("REMOTE_ADDR", ""))
+
+
+@lru_cache(maxsize=4_096)
+def _known_as(address: str) -> tuple[str, bool]:
+    """How an address is counted, and whether it is this machine's own."""
+    try:
+        ip = ip_address(address.partition("%")[0])
+    except ValueError:
+        return address, False
+    if isinstance(ip, IPv6Address) and ip.ipv4_mapped:
+        ip = ip.ipv4_mapped
+    if ip.is_loopback or ip.version == 4:
+        return str(ip), ip.is_loopback
+    network = int(ip) >> (128 - _IPV6_PREFIX) << (128 - _IPV6_PREFIX)
+    return f"{IPv6Address(network)}/{_IPV6_PREFIX}", False
+
+
+def _nothing(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+    return []
+
+
+def _ignore(*_: Any) -> Any:
+    return None
