@@ -1,6 +1,6 @@
 # One way to do a thing. `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check chaos types pictures requirements clean
+.PHONY: help setup run test check audit chaos types pictures requirements clean
 
 PYTHON ?= python3
 VENV := .venv/bin/python
@@ -18,13 +18,17 @@ test: setup ## run the whole test suite; installs a browser if there is none
 	@$(VENV) -m scripts.find_browser
 	@$(VENV) -m pytest
 
-check: setup ## lint, types, import rules, client checks
+check: setup ## lint, types, import rules, known holes, client checks
 	@$(VENV) -m ruff check .
 	@$(VENV) -m ruff format --check .
 	@$(VENV) -m mypy
 	@.venv/bin/lint-imports
 	@$(VENV) -m scripts.check_tree
+	@$(VENV) -m scripts.audit
 	@$(VENV) -m scripts.node npm --prefix client run check
+
+audit: setup ## known holes in dependencies; ARGS=--strict fails when nobody could be asked
+	@$(VENV) -m scripts.audit $(ARGS)
 
 chaos: setup ## break things on purpose and count what is lost; ARGS="--scenario calm --jobs 5"
 	@$(VENV) -m tests.chaos $(ARGS)

@@ -121,7 +121,7 @@ def broadcast_analytics_event(brand_id: str, event: AnalyticsEvent | Mapping[str
 def ledger_from(settings: Settings) -> RedisLedger:
     """The ledger these settings name."""
     return RedisLedger.from_url(
-        settings.redis_url,
+        settings.store_url,
         settings.socketio_channel,
         history=settings.jobcast_history_events,
         retention=settings.jobcast_retention_seconds,

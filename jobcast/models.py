@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, StrictBool, StringConstraints
 from pydantic.alias_generators import to_camel
 
 from jobcast.topics import ID_PATTERN
@@ -72,6 +72,9 @@ class JobStatusUpdate(WireModel):
     description: str | None = None
     eta_seconds: float | None = Field(None, ge=0, allow_inf_nan=False)
     stalled: bool | None = Field(None, description="the worker missed a lease and may be gone")
+    request_id: str | None = Field(
+        None, description="the HTTP request that began the job; on changes of its status, not on progress"
+    )
 
     @property
     def is_terminal(self) -> bool:
@@ -230,25 +233,29 @@ class JobHistory(WireModel):
     epoch: str | None = None
 
 
+#: A path inside the media folder, or the http(s) URL of a picture or video.
+MediaName = Annotated[str, StringConstraints(min_length=1, max_length=2_048)]
+
+
 class Post(WireModel):
     """One post of a publish request."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", populate_by_name=False)
 
     content: str = Field(min_length=1, max_length=10_000)
-    media: list[str] = Field(default_factory=list, max_length=20)
+    media: list[MediaName] = Field(default_factory=list, max_length=20)
     platforms: list[Id] = Field(default_factory=lambda: ["local"], min_length=1, max_length=20)
 
 
 class PublishRequest(WireModel):
     """The body of ``POST /api/jobs/publish``."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", populate_by_name=False)
 
     brand_id: Id
     user_id: Id
     posts: list[Post] = Field(min_length=1, max_length=1_000)
-    requires_approval: bool = False
+    requires_approval: StrictBool = False
 
 
 class SyncAccepted(WireModel):
@@ -261,7 +268,7 @@ class SyncAccepted(WireModel):
 class SyncRequest(WireModel):
     """The JSON body of ``POST /api/analytics/{brandId}/sync``; ``export`` is CSV text."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", populate_by_name=False)
 
     platform: Id
     user_id: Id
@@ -271,7 +278,7 @@ class SyncRequest(WireModel):
 class ReadRequest(WireModel):
     """The body of ``POST /api/notifications/{userId}/read``: some ids, or all."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", populate_by_name=False)
 
     ids: Annotated[list[Id], Field(max_length=1_000)] | None = None
     all: Literal[True] | None = None

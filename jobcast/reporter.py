@@ -135,7 +135,8 @@ class Job:
             facts, attempt = Facts(0, None, "waiting to be retried", None, None), attempt + 1
         self._pace.observe(self._clock(), facts.completed)
         pace = self._pace if status == "in_progress" else None
-        return job_update(self.progress.job_id, status, facts, error, attempt, pace)
+        request_id = self._meta.get("requestId") if ended else None
+        return job_update(self.progress.job_id, status, facts, error, attempt, pace, request_id)
 
 
 def job_update(
@@ -145,6 +146,7 @@ def job_update(
     error: str | None = None,
     attempt: int | None = None,
     pace: Pace | None = None,
+    request_id: str | None = None,
 ) -> JobStatusUpdate:
     """The wire form of what a task reported; odd values are mended, never an exception."""
     eta = pace.eta(facts.total) if pace else None
@@ -155,7 +157,12 @@ def job_update(
         "eta_seconds": round(eta, 1) if eta is not None else None,
         "attempt": attempt,
     }
-    texts = {"description": facts.description, "current_platform": facts.platform, "error": error}
+    texts = {
+        "description": facts.description,
+        "current_platform": facts.platform,
+        "error": error,
+        "request_id": request_id,
+    }
     known: dict[str, Any] = {name: _text(value) for name, value in texts.items()}
     details = dict(facts.details) if facts.details is not None else None
     return JobStatusUpdate(job_id=job_id, status=status, timestamp=now(), details=details, **known, **numbers)

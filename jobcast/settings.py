@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, ValidationError, field_validator
+from pydantic import AfterValidator, Field, FilePath, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from jobcast.errors import InvalidSetting
+from jobcast.tls import reserved_in, with_tls
 
 _REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 _LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -18,6 +19,12 @@ _LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 def _redis_url(value: str) -> str:
     if value and not value.startswith(_REDIS_SCHEMES):
         raise ValueError(f"has to start with one of {', '.join(_REDIS_SCHEMES)}")
+    return _no_tls_options(value)
+
+
+def _no_tls_options(value: str) -> str:
+    if option := reserved_in(value):
+        raise ValueError(f"leave out {option}; JOBCAST_REDIS_CA and JOBCAST_REDIS_TLS_INSECURE decide that")
     return value
 
 
@@ -39,7 +46,11 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
     redis_url: Annotated[str, AfterValidator(_redis_url)] = ""
-    celery_broker_url: str = ""
+    #: Authorities' certificates (PEM) that a ``rediss://`` server is checked with; default: the system's.
+    jobcast_redis_ca: FilePath | None = None
+    #: Take whatever certificate a ``rediss://`` server has. Anybody in between can then read along.
+    jobcast_redis_tls_insecure: bool = False
+    celery_broker_url: Annotated[str, AfterValidator(_no_tls_options)] = ""
     database_url: str = "sqlite:///var/jobcast.db"
     host: str = ""
     port: Annotated[int, Field(ge=0, le=65_535)] = 5000
@@ -77,6 +88,11 @@ class Settings(BaseSettings):
     jobcast_media_root: Path = Path("var/media")
     #: Largest request body, in bytes.
     jobcast_max_body_bytes: Annotated[int, Field(ge=1024)] = 16 * 1024 * 1024
+    #: What the audit log has: ``changes`` and refusals, and with a key who comes and goes; ``all``: every
+    #: subscription too; ``off``: nothing.
+    jobcast_audit: Literal["all", "changes", "off"] = "changes"
+    #: Largest CSV file, in bytes; rows and columns are limited by the worker.
+    jobcast_csv_max_bytes: Annotated[int, Field(ge=1024)] = 8 * 1024 * 1024
 
     #: Proxies in front of this process that add to X-Forwarded-For; it is not believed otherwise. Heroku: 1.
     jobcast_proxy_hops: Annotated[int, Field(ge=0, le=10)] = 0
@@ -109,6 +125,13 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
+
+    @property
+    def store_url(self) -> str:
+        """``REDIS_URL`` as a client is to open it: with the options of TLS."""
+        return with_tls(
+            self.redis_url, insecure=self.jobcast_redis_tls_insecure, authorities=self.jobcast_redis_ca
+        )
 
     @property
     def broker_url(self) -> str:

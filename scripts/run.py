@@ -97,7 +97,7 @@ def start(settings: Settings) -> int:
     check_disk(VAR)
     if not settings.redis_url:
         return run_with_valkey(settings)
-    check_redis(settings.redis_url)
+    check_redis(settings.store_url)
     return run(settings, settings.redis_url)
 
 

@@ -15,9 +15,8 @@ from tasks.csv_table import count_rows
 from tasks.errors import InvalidTable
 from tasks.metrics_export import WHAT, read_export
 from tasks.notices import Notices
-from tasks.storage import Storage
 from tasks.tables import LIFETIME
-from tasks.workspace import workspace
+from tasks.workspace import Workspace, workspace
 
 #: Rows per transaction, and per progress event.
 BATCH: Final = 500
@@ -41,9 +40,10 @@ def sync(self: ProgressTask, *, brand_id: str, user_id: str, platform: str, csv_
     job_id = self.request.id or ""
     notices = Notices(job_id, brand_id, user_id)
     try:
-        total = count_rows(csv_text, WHAT)
+        place = workspace()
+        total = count_rows(csv_text, WHAT, place.csv_limits)
         report = SyncReport(self.progress, brand_id, platform, job_id, total)
-        _sync(workspace().storage, csv_text, report)
+        _sync(place, csv_text, report)
     except JobCancelled:
         raise
     except Exception as error:
@@ -53,11 +53,11 @@ def sync(self: ProgressTask, *, brand_id: str, user_id: str, platform: str, csv_
     return total
 
 
-def _sync(storage: Storage, csv_text: str, report: SyncReport) -> None:
+def _sync(place: Workspace, csv_text: str, report: SyncReport) -> None:
     report.started()
-    rows = read_export(csv_text, report.brand_id, report.platform)
+    rows = read_export(csv_text, report.brand_id, report.platform, place.csv_limits)
     for batch in batches(rows, BATCH):
-        storage.upsert_metrics(batch)
+        place.storage.upsert_metrics(batch)
         report.processed(len(batch), _current(batch[-1]["day"]))
     report.completed()
 

@@ -6,7 +6,7 @@ The layout is Metricool's bulk import (planning, *Import CSV*): one row per post
 - ``Date`` (``2026-12-01``) and ``Time`` (``09:30:00``), kept with the post, both optional;
 - ``Draft``, a row that says ``TRUE`` is left out;
 - one column per network (``Facebook``, ``Instagram``, ``LinkedIn``, ``Twitter/X`` …), ``TRUE`` or ``FALSE``;
-- ``Picture Url 1`` to ``Picture Url 10``, here paths inside the media folder.
+- ``Picture Url 1`` to ``Picture Url 10``, paths inside the media folder or http(s) URLs.
 
 The layout's other columns (alt texts, polls, per-network options) may be there and are not used. One more
 is understood: ``Local``, for the platform of that name.
@@ -18,9 +18,9 @@ from collections.abc import Collection, Iterator
 from datetime import datetime
 from typing import Final
 
-from tasks.csv_table import Row, Table
+from tasks.csv_table import DEFAULT_LIMITS, CsvLimits, Row, Table
 from tasks.errors import InvalidTable
-from tasks.posts import CONTENT_LIMIT, POSTS_LIMIT, NewPost, unknown_platform
+from tasks.posts import CONTENT_LIMIT, MEDIA_NAME_LIMIT, POSTS_LIMIT, NewPost, unknown_platform
 
 WHAT: Final = "content calendar"
 #: The layout's network columns that are not called like their platform.
@@ -35,12 +35,14 @@ _YES: Final = frozenset({"true"})
 _NO: Final = frozenset({"false", ""})
 
 
-def read_calendar(text: str, platforms: Collection[str]) -> Iterator[NewPost]:
+def read_calendar(
+    text: str, platforms: Collection[str], limits: CsvLimits = DEFAULT_LIMITS
+) -> Iterator[NewPost]:
     """The calendar's posts, one at a time, for the platforms of these names.
 
     Raises InvalidTable for the first row that cannot be used, naming row and column.
     """
-    table = Table(text, WHAT)
+    table = Table(text, WHAT, limits)
     table.require("Text")
     networks = _networks_of(table)
     count = 0
@@ -61,8 +63,17 @@ def _networks_of(table: Table) -> list[str]:
 
 
 def _post(row: Row, networks: list[str], platforms: Collection[str]) -> NewPost:
-    media = tuple(cell for picture in PICTURES if (cell := row.cell(picture).strip()))
-    return NewPost(_content(row), media, _platforms(row, networks, platforms), _moment(row))
+    media = (_picture(row, column) for column in PICTURES)
+    return NewPost(
+        _content(row), tuple(filter(None, media)), _platforms(row, networks, platforms), _moment(row)
+    )
+
+
+def _picture(row: Row, column: str) -> str:
+    name = row.cell(column).strip()
+    if len(name) > MEDIA_NAME_LIMIT:
+        raise row.error(column, f"is longer than {MEDIA_NAME_LIMIT:,} characters")
+    return name
 
 
 def _content(row: Row) -> str:

@@ -14,6 +14,18 @@ _BYTE_ORDER_MARK: Final = "\ufeff"
 
 
 @dataclass(frozen=True, slots=True)
+class CsvLimits:
+    """How large a file may be: characters of it all, rows besides the header, columns of any row."""
+
+    characters: int = 8 * 1024 * 1024
+    rows: int = 200_000
+    columns: int = 256
+
+
+DEFAULT_LIMITS: Final = CsvLimits()
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """One row; ``number`` counts as a spreadsheet does, the header being row 1."""
 
@@ -36,15 +48,17 @@ class Row:
 
 
 class Table:
-    """Iterate once for the rows; blank ones are left out.
+    """Iterate once for the rows; blank ones are left out, and never more than one is held.
 
     ``what`` names the file in errors. Column names are compared without regard to case. Takes a byte order
-    mark, any line ends and quoted line breaks; everything malformed raises InvalidTable.
+    mark, any line ends and quoted line breaks; everything malformed or over the limits raises InvalidTable.
     """
 
-    def __init__(self, text: str, what: str) -> None:
+    def __init__(self, text: str, what: str, limits: CsvLimits = DEFAULT_LIMITS) -> None:
+        if len(text) > limits.characters:
+            raise InvalidTable(what, f"is larger than {limits.characters:,} bytes (JOBCAST_CSV_MAX_BYTES)")
         self.what = what
-        self._records = _records(text, what)
+        self._records = _within(limits, what, _records(text, what))
         self.header = next((cells for _, cells in self._records), [])
         self.columns = self._indexed()
 
@@ -80,9 +94,22 @@ class Table:
         return columns
 
 
-def count_rows(text: str, what: str) -> int:
+def count_rows(text: str, what: str, limits: CsvLimits = DEFAULT_LIMITS) -> int:
     """How many rows ``Table`` will yield; a quoted line break does not make a row."""
-    return sum(1 for _ in Table(text, what))
+    return sum(1 for _ in Table(text, what, limits))
+
+
+def _within(
+    limits: CsvLimits, what: str, records: Iterator[tuple[int, list[str]]]
+) -> Iterator[tuple[int, list[str]]]:
+    for number, cells in records:
+        if number > limits.rows + 1:
+            reason = f"the file has more than {limits.rows:,} rows (JOBCAST_CSV_MAX_ROWS)"
+            raise InvalidTable(what, reason, number)
+        if len(cells) > limits.columns:
+            reason = f"has more than {limits.columns:,} columns (JOBCAST_CSV_MAX_COLUMNS)"
+            raise InvalidTable(what, reason, number)
+        yield number, cells
 
 
 def _records(text: str, what: str) -> Iterator[tuple[int, list[str]]]:

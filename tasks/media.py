@@ -1,7 +1,8 @@
-"""The folder that posts take their pictures from, and the only one.
+"""Where posts take their pictures from: one folder, and public http(s) URLs.
 
-A post's media path comes from outside. It is opened one part at a time, from the folder down, and no part
-may be a link: there is no moment between a check and its use in which the path could be changed.
+What a post names comes from outside. A URL is fetched as ``tasks.remote_media`` has it. A path is opened one
+part at a time, from the folder down, and no part may be a link: there is no moment between a check and its
+use in which the path could be changed.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from tasks.platforms.port import Media, PermanentPlatformError
+from tasks.remote_media import RemoteMedia, is_url
 
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 #: Not waiting matters for a named pipe, which would hang a worker.
@@ -19,17 +21,23 @@ _FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class MediaSource:
-    """Paths are relative to ``folder``, with ``/`` between their parts."""
+    """Paths are relative to ``folder``, with ``/`` between their parts; no URLs without ``remote``."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, remote: RemoteMedia | None = None) -> None:
         self._folder = folder
+        self._remote = remote
 
     def media(self, name: str) -> Media:
         """The file of this name; what is wrong with it shows when it is opened."""
         return Media(name, lambda: self.open(name))
 
     def open(self, name: str) -> BinaryIO:
-        """The file's bytes; raise PermanentPlatformError when it is not a file inside the folder."""
+        """The file's bytes; raise PermanentPlatformError when it is not a file inside the folder.
+
+        A URL raises what ``RemoteMedia.open`` does.
+        """
+        if self._remote is not None and is_url(name):
+            return self._remote.open(name)
         *folders, file = _parts(name)
         try:
             parent = self._descend(folders)

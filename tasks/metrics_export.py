@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, Final
 
-from tasks.csv_table import Row, Table
+from tasks.csv_table import DEFAULT_LIMITS, CsvLimits, Row, Table
 from tasks.errors import InvalidTable
 from tasks.tables import LIFETIME
 
@@ -36,12 +36,14 @@ _ROUNDED: Final = re.compile(r"[0-9.,]+E\+?[0-9]+\Z", re.IGNORECASE)
 _COUNT: Final = re.compile(r"[0-9]{1,3}(,[0-9]{3})+\Z|[0-9]{1,18}\Z")
 
 
-def read_export(text: str, brand_id: str, platform: str) -> Iterator[dict[str, Any]]:
+def read_export(
+    text: str, brand_id: str, platform: str, limits: CsvLimits = DEFAULT_LIMITS
+) -> Iterator[dict[str, Any]]:
     """The export's rows as rows of the metrics table, all with the same columns.
 
     Raises InvalidTable for the first row that cannot be used, naming row and column.
     """
-    table = Table(text, WHAT)
+    table = Table(text, WHAT, limits)
     table.require("Post ID")
     metrics = [column for column in METRICS if column.casefold() in table.columns]
     if not metrics:

@@ -17,6 +17,8 @@ from tasks.errors import InvalidPost
 POSTS_LIMIT: Final = 1_000
 #: Most characters of one post.
 CONTENT_LIMIT: Final = 10_000
+#: Most characters of one path or URL of a picture.
+MEDIA_NAME_LIMIT: Final = 2_048
 
 
 @dataclass(frozen=True, slots=True)

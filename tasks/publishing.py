@@ -105,7 +105,7 @@ def _store_draft(
 
 def _read(place: Workspace, posts: Posts | None, calendar_csv: str | None) -> Iterator[NewPost]:
     if calendar_csv is not None:
-        return read_calendar(calendar_csv, place.platforms)
+        return read_calendar(calendar_csv, place.platforms, place.csv_limits)
     return read_posts(posts or (), place.platforms)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final, Self, cast
+from typing import Annotated, Any, Final, Self, cast
+
+from pydantic import Field
 
 from jobcast.settings import Milliseconds, Settings
 
@@ -17,6 +19,12 @@ class WorkSettings(Settings):
     jobcast_local_delay_ms: Milliseconds = 50
     #: The folder that the media paths of posts are relative to.
     jobcast_media_source: Path = _EXAMPLES / "media"
+    #: Largest picture or video that is fetched from a URL, in bytes, and how long that may take in all.
+    jobcast_media_max_bytes: Annotated[int, Field(ge=1024)] = 64 * 1024 * 1024
+    jobcast_media_timeout_ms: Annotated[int, Field(ge=100, le=600_000)] = 30_000
+    #: Rows and columns of an uploaded CSV file.
+    jobcast_csv_max_rows: Annotated[int, Field(ge=1)] = 200_000
+    jobcast_csv_max_columns: Annotated[int, Field(ge=1)] = 256
 
     @classmethod
     def from_environment(cls, **overrides: Any) -> Self:

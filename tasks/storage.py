@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Insert, Table, delete, func, select, update
@@ -109,6 +109,13 @@ class Storage:
         batch = list(newest.values())
         with self._database.engine.begin() as connection:
             connection.execute(_upsert(connection.dialect.name, batch[0]), batch)
+
+    def metrics_of(self, brand_id: str) -> Iterator[Mapping[str, Any]]:
+        """The brand's metrics by platform, post and day; fetched in batches, however many there are."""
+        wanted = select(_METRICS).where(_METRICS.c.brand_id == brand_id).order_by(*_METRICS.primary_key)
+        with self._database.engine.connect() as connection:
+            rows = connection.execution_options(yield_per=500).execute(wanted)
+            yield from (dict(row) for row in rows.mappings())
 
     def close(self) -> None:
         """Let go of the database; the next call opens it again."""

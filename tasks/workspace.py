@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
+from tasks.csv_table import DEFAULT_LIMITS, CsvLimits
 from tasks.media import MediaSource
 from tasks.platforms import Platform, make_platforms
+from tasks.remote_media import RemoteMedia
 from tasks.settings import WorkSettings
 from tasks.storage import Storage
 
@@ -19,13 +21,31 @@ class Workspace:
     storage: Storage
     media: MediaSource
     platforms: Mapping[str, Platform]
+    csv_limits: CsvLimits = DEFAULT_LIMITS
 
     @classmethod
     def from_settings(cls, settings: WorkSettings) -> Workspace:
         """Opens nothing yet."""
         storage = Storage(settings.database_url)
         platforms = make_platforms(settings, storage)
-        return cls(storage, MediaSource(settings.jobcast_media_source), platforms)
+        return cls(storage, _media(settings), platforms, _csv_limits(settings))
+
+
+def _media(settings: WorkSettings) -> MediaSource:
+    remote = RemoteMedia(
+        settings.jobcast_media_root,
+        most=settings.jobcast_media_max_bytes,
+        timeout=settings.jobcast_media_timeout_ms / 1000,
+    )
+    return MediaSource(settings.jobcast_media_source, remote)
+
+
+def _csv_limits(settings: WorkSettings) -> CsvLimits:
+    return CsvLimits(
+        characters=settings.jobcast_csv_max_bytes,
+        rows=settings.jobcast_csv_max_rows,
+        columns=settings.jobcast_csv_max_columns,
+    )
 
 
 @lru_cache(maxsize=1)

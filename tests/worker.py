@@ -91,6 +91,15 @@ def retry(self: Any) -> int:
     return attempts
 
 
+@app.task(bind=True, base=ProgressTask, name="tests.retry_late", max_retries=1)
+def retry_late(self: Any, seconds: float) -> None:
+    """Fail once, after a while, and succeed later."""
+    self.progress.update(total=2, completed=1)
+    if not self.request.retries:
+        time.sleep(seconds)
+        raise self.retry(exc=RuntimeError("not yet"), countdown=3)
+
+
 @app.task(bind=True, base=ProgressTask, name="tests.kill")
 def kill(self: Any, sig: int = signal.SIGKILL) -> None:
     """Get to 40 % and die."""

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from engineio.payload import Payload
-from flask import Flask, Response, request
+from flask import Flask
 from flask_socketio import SocketIO
 from prometheus_client import CollectorRegistry
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -15,6 +14,7 @@ from jobcast import Settings
 from jobcast.broadcaster import ledger_from
 from jobcast.celery import make_celery
 from jobcast.ledger import Ledger
+from web import audit
 from web.addresses import Addresses
 from web.dashboard import dashboard_blueprint
 from web.fanout.acks import note_acks
@@ -25,6 +25,7 @@ from web.fanout.manager import FanoutManager
 from web.fanout.outlets import guard_queues
 from web.fanout.subscriptions import Subscriptions
 from web.gate import Gate
+from web.headers import add_headers
 from web.jobs import Jobs
 from web.limits import Connections
 from web.metrics import FanoutCollector, make_registry
@@ -38,6 +39,7 @@ from web.origins import IsAllowed, origin_check
 from web.problems import register_problems
 from web.pulse import Pulse
 from web.queue import Queue
+from web.request_ids import add_request_ids
 from web.requests import limit_requests
 from web.retirement import Retirement
 from web.revocation import Revocations
@@ -83,15 +85,16 @@ def create_app(settings: Settings) -> Web:
     ledger = ledger_from(settings)
     queue = Queue(make_celery(settings))
     jobs = Jobs(ledger, queue)
-    revocations = Revocations(settings.redis_url)
+    revocations = Revocations(settings.store_url)
     services = Services(settings, ledger, Gate(settings, revocations), jobs)
+    audit.start(settings.jobcast_audit, keyed=not services.gate.is_open)
     is_allowed = origin_check(settings)
     app = _flask_app(settings)
     channels = Channels(settings.socketio_channel, per_topic=settings.jobcast_channels == "topic")
     subscriptions = Subscriptions(on_unused=channels.leave)
     outbox = Outbox(pause=lambda: socketio.sleep(0))
     fanout = Fanout(subscriptions, ledger, settings.debounce_seconds, outbox)
-    manager = FanoutManager(settings.redis_url, channels, fanout, subscriptions)
+    manager = FanoutManager(settings.store_url, channels, fanout, subscriptions)
     socketio = _socketio(app, manager, settings, is_allowed)
     connections = Connections(settings)
     sessions = Sessions(socketio.server, connections, revocations)
@@ -106,7 +109,8 @@ def create_app(settings: Settings) -> Web:
         )
     )
     _add_routes(app, services, manager, registry)
-    _add_headers(app, is_allowed)
+    add_request_ids(app)
+    add_headers(app, is_allowed)
     sweeper = Sweeper(ledger, settings.lease_seconds, queue.outcome)
     retirement = Retirement(subscriptions, ledger, settings.jobcast_retention_seconds)
     return Web(
@@ -129,6 +133,8 @@ def create_app(settings: Settings) -> Web:
 
 def _flask_app(settings: Settings) -> Flask:
     app = Flask("web", static_folder=None)
+    if hops := settings.jobcast_proxy_hops:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
     app.config["MAX_CONTENT_LENGTH"] = settings.jobcast_max_body_bytes
     register_problems(app)
     return app
@@ -180,8 +186,6 @@ def _add_limits(
     app.wsgi_app = HandshakeLimit(  # type: ignore[method-assign]
         app.wsgi_app, connections, addresses, tarpit
     )
-    if hops:
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
     return turnstile
 
 
@@ -191,33 +195,3 @@ def _add_routes(app: Flask, services: Services, manager: FanoutManager, registry
     app.register_blueprint(analytics_blueprint(services))
     app.register_blueprint(system_blueprint(services, lambda: manager.listener.listening, registry))
     app.register_blueprint(dashboard_blueprint())
-
-
-def _add_headers(app: Flask, is_allowed: IsAllowed) -> None:
-    """CORS for the listed origins, and what keeps a browser from guessing or framing."""
-
-    @app.before_request
-    def preflight() -> Response | None:
-        return Response(status=204) if request.method == "OPTIONS" else None
-
-    @app.after_request
-    def headers(response: Response) -> Response:
-        response.headers.update(_SECURITY_HEADERS)
-        origin = request.headers.get("Origin")
-        if origin and is_allowed(origin, request.environ):
-            response.headers.update(_CORS_HEADERS | {"Access-Control-Allow-Origin": origin})
-        response.vary.add("Origin")
-        return response
-
-
-_SECURITY_HEADERS: dict[str, Any] = {
-    "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "same-origin",
-}
-_CORS_HEADERS: dict[str, Any] = {
-    "Access-Control-Allow-Methods": "GET, POST, DELETE",
-    "Access-Control-Allow-Headers": "Authorization, Content-Type, If-None-Match",
-    "Access-Control-Expose-Headers": "ETag, Location, Retry-After",
-}

@@ -9,6 +9,8 @@ from pydantic.json_schema import models_json_schema
 from jobcast import __version__, models
 from jobcast.models import WireModel
 from jobcast.topics import ID_PATTERN, KINDS, NOTIFICATION_READ, NOTIFICATIONS_CLEARED
+from web import arguments
+from web.forms import PublishForm, SyncForm
 
 Document = dict[str, Any]
 
@@ -34,6 +36,10 @@ _MODELS: Final[tuple[type[WireModel], ...]] = (
     models.ReadRequest,
     models.UnreadCount,
     models.SyncRequest,
+    arguments.JobArgument,
+    arguments.UserArgument,
+    arguments.BrandArgument,
+    arguments.MarkReadArgument,
 )
 #: Method, path, what it does, query, body, status, answer.
 _ROUTES: Final[tuple[tuple[str, str, str, dict[str, str], str, int, str], ...]] = (
@@ -53,15 +59,28 @@ _ROUTES: Final[tuple[tuple[str, str, str, dict[str, str], str, int, str], ...]] 
     ("post", "/api/analytics/{brandId}/sync", "Sync an export.", {}, "SyncRequest", 202, "SyncAccepted"),
     ("get", "/api/config", "What a client should know.", {}, "", 200, "ServerConfig"),
 )
-_FORMS: Final = {
-    "PublishRequest": ("calendar", ("brandId", "userId", "requiresApproval")),
-    "SyncRequest": ("export", ("platform", "userId")),
+#: The same body as a form: its text fields, and the name of its file.
+_FORMS: Final[dict[str, tuple[type[WireModel], str]]] = {
+    "PublishRequest": (PublishForm, "calendar"),
+    "SyncRequest": (SyncForm, "export"),
 }
 #: Namespace → events a client sends; what it is sent stands in the table of topics.
-_CLIENT_EVENTS: Final = {
-    "/jobs": ("subscribe-job", "unsubscribe-job", "cancel-job"),
-    "/notifications": ("subscribe-user", "unsubscribe-user", "mark-read", "clear-notifications"),
-    "/analytics": ("subscribe-brand", "unsubscribe-brand"),
+_CLIENT_EVENTS: Final[dict[str, dict[str, type[WireModel]]]] = {
+    "/jobs": {
+        "subscribe-job": arguments.JobArgument,
+        "unsubscribe-job": arguments.JobArgument,
+        "cancel-job": arguments.JobArgument,
+    },
+    "/notifications": {
+        "subscribe-user": arguments.UserArgument,
+        "unsubscribe-user": arguments.UserArgument,
+        "mark-read": arguments.MarkReadArgument,
+        "clear-notifications": arguments.UserArgument,
+    },
+    "/analytics": {
+        "subscribe-brand": arguments.BrandArgument,
+        "unsubscribe-brand": arguments.BrandArgument,
+    },
 }
 
 
@@ -145,11 +164,11 @@ def _contents(model: str) -> Document:
     return contents
 
 
-def _form(file: str, fields: tuple[str, ...]) -> Document:
-    properties: Document = {field: {"type": "string"} for field in fields}
-    properties[file] = {"type": "string", "contentMediaType": "text/csv"}
-    required = [name for name in properties if name != "requiresApproval"]
-    return {"type": "object", "properties": properties, "required": required}
+def _form(fields: type[WireModel], file: str) -> Document:
+    form: Document = fields.model_json_schema(by_alias=True)
+    form["properties"][file] = {"type": "string", "contentMediaType": "text/csv"}
+    form["required"].append(file)
+    return form
 
 
 def _channel(namespace: str) -> Document:
@@ -162,9 +181,16 @@ def _channel(namespace: str) -> Document:
             **_topic_events(kinds[namespace].event),
         }
     messages: Document = {event: {"payload": _ref(model)} for event, model in sent.items()}
-    for event in _CLIENT_EVENTS.get(namespace, ()):
-        messages[event] = {"payload": {"type": ["string", "object"]}}
+    for event, model in _CLIENT_EVENTS.get(namespace, {}).items():
+        messages[event] = {"payload": _argument(model)}
     return {"address": namespace, "messages": messages}
+
+
+def _argument(model: type[WireModel]) -> Document:
+    """An object, or the bare id where that is all there is to say."""
+    if model is arguments.MarkReadArgument:
+        return _ref(model.__name__)
+    return {"oneOf": [{"type": "string", "pattern": ID_PATTERN}, _ref(model.__name__)]}
 
 
 def _topic_events(event: str) -> dict[str, str]:

@@ -12,6 +12,7 @@ from jobcast.models import JobStatus, JobStatusUpdate, now
 from jobcast.topics import job_topic
 from web.access import Refused
 from web.queue import DRAFT, PUBLISH, SYNC, Queue
+from web.request_ids import request_id
 
 #: Statuses of a job that no worker has begun.
 _WAITING: Final = frozenset({"draft", "pending", "approved"})
@@ -35,7 +36,7 @@ class Jobs:
         self, owner: str, brand: str, content: Mapping[str, Any], *, requires_approval: bool
     ) -> JobStatusUpdate:
         """Create a publishing job; ``content`` is ``posts`` or ``calendar_csv``."""
-        job_id, meta = uuid.uuid4().hex, {"ownerId": owner, "brandId": brand}
+        job_id, meta = uuid.uuid4().hex, _meta(owner, brand)
         if requires_approval:
             meta["requiresApproval"] = "1"
         self._create(job_id, "draft", meta)
@@ -50,7 +51,7 @@ class Jobs:
 
     def sync(self, owner: str, brand: str, platform: str, csv_text: str) -> JobStatusUpdate:
         """Create an analytics sync of one platform's export."""
-        job_id, meta = uuid.uuid4().hex, {"ownerId": owner, "brandId": brand}
+        job_id, meta = uuid.uuid4().hex, _meta(owner, brand)
         self._create(job_id, "pending", meta)
         arguments = {"brand_id": brand, "user_id": owner, "platform": platform, "csv_text": csv_text}
         self._send(SYNC, job_id, arguments, meta, job_id)
@@ -81,7 +82,7 @@ class Jobs:
         return self._current(job_id)
 
     def _create(self, job_id: str, status: JobStatus, meta: Mapping[str, str]) -> None:
-        update = JobStatusUpdate(job_id=job_id, status=status)
+        update = JobStatusUpdate(job_id=job_id, status=status, request_id=meta.get("requestId"))
         self._ledger.append_job(update, expected=frozenset({"none"}), meta=meta)
         self._ledger.list_job(meta["brandId"], job_id)
 
@@ -116,3 +117,11 @@ class Jobs:
         if current is None:
             raise Refused("not-found", "no such job")
         return current
+
+
+def _meta(owner: str, brand: str) -> dict[str, str]:
+    """What is stored with a job and travels in its message: whose it is, and which request began it."""
+    meta = {"ownerId": owner, "brandId": brand}
+    if begun_by := request_id():
+        meta["requestId"] = begun_by
+    return meta

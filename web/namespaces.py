@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
 import flask
 from flask_socketio import ConnectionRefusedError as ConnectionRefused
@@ -13,8 +14,10 @@ from flask_socketio import Namespace
 from jobcast import __version__
 from jobcast.errors import InvalidPayload, LedgerUnavailable
 from jobcast.models import ServerHello
-from jobcast.topics import BRAND, JOB, USER, Kind, Topic, brand_topic, job_topic, user_topic, valid_id
+from jobcast.topics import BRAND, JOB, USER, Kind, Topic, brand_topic, job_topic, user_topic
+from web import audit
 from web.access import Identity, Refused, authorise
+from web.arguments import ids_to_mark
 from web.fanout.acks import ack_was_asked
 from web.jobs import Conflict
 from web.limits import retry_ms
@@ -25,8 +28,6 @@ from web.subscribing import Place, Subscriber, parse_place
 logger = logging.getLogger(__name__)
 
 Answer = dict[str, Any]
-#: Notifications one ``mark-read`` may name.
-MARK_READ_LIMIT: Final = 1_000
 
 
 class BaseNamespace(Namespace):  # type: ignore[misc]  # untyped library
@@ -59,12 +60,15 @@ class BaseNamespace(Namespace):  # type: ignore[misc]  # untyped library
             token = auth.get("token") if isinstance(auth, dict) else None
             self.sessions.open(self.namespace, sid, self.services.gate.identify(token))
         except Refused as refused:
+            audit.refused(refused.code, sid=sid, namespace=self.namespace)
             data = {"code": refused.code} | _retry_after(refused)
             raise ConnectionRefused(refused.message, data) from None
+        audit.note("connect", user=self.identity(sid).user, sid=sid, namespace=self.namespace)
         self.greet(sid)
 
     def on_disconnect(self, reason: str) -> None:
         sid = flask.request.sid  # type: ignore[attr-defined]
+        audit.note("disconnect", sid=sid, namespace=self.namespace, reason=str(reason))
         self.sessions.close(sid)
         self.subscriber.forget(sid)
 
@@ -95,6 +99,7 @@ class BaseNamespace(Namespace):  # type: ignore[misc]  # untyped library
             raise Refused("rate-limited", "too many messages", too_early)
 
     def _refusal(self, sid: str, argument: Any, refused: Refused) -> Answer:
+        audit.refused(refused.code, **self.whereabouts(sid), topic=self.topic_in(argument))
         error = {"code": refused.code, "message": refused.message} | _retry_after(refused)
         if not ack_was_asked():
             self.reply(sid, "subscription-error", error | self.ids_in(argument))
@@ -103,6 +108,15 @@ class BaseNamespace(Namespace):  # type: ignore[misc]  # untyped library
     def ids_in(self, argument: Any) -> Answer:
         """The id of a refused event, so that its sender knows which one it was."""
         return {}
+
+    def whereabouts(self, sid: str) -> dict[str, str | None]:
+        """Who a client is and where it came from, for the audit log."""
+        environ = self.socketio.server.get_environ(sid, self.namespace) or {}
+        return {"user": self.identity(sid).user, "sid": sid, "address": environ.get("REMOTE_ADDR")}
+
+    def topic_in(self, argument: Any) -> str | None:
+        """The room of a refused event, if it named one."""
+        return None
 
     def reply(self, sid: str, event: str, data: Answer) -> None:
         """Emit to one client of this process, without publishing it to the others."""
@@ -125,7 +139,10 @@ class TopicNamespace(BaseNamespace):
         self._topic_of = topic_of
 
     def subscribe(self, sid: str, argument: Any) -> Answer:
-        return self.subscriber.subscribe(sid, self.identity(sid), self._place(argument))
+        place, identity = self._place(argument), self.identity(sid)
+        answer = self.subscriber.subscribe(sid, identity, place)
+        audit.note("subscribe", user=identity.user, sid=sid, topic=place.topic.room)
+        return answer
 
     def unsubscribe(self, sid: str, argument: Any) -> Answer:
         topic = self._place(argument).topic
@@ -136,6 +153,11 @@ class TopicNamespace(BaseNamespace):
         field = self._kind.id_field
         value = argument.get(field) if isinstance(argument, dict) else argument
         return {field: value[:128]} if isinstance(value, str) else {}
+
+    def topic_in(self, argument: Any) -> str | None:
+        with contextlib.suppress(InvalidPayload):
+            return self._place(argument).topic.room
+        return None
 
     def _place(self, argument: Any) -> Place:
         return parse_place(argument, self._kind.id_field, self._topic_of)
@@ -161,7 +183,9 @@ class JobsNamespace(TopicNamespace):
 
     def cancel(self, sid: str, argument: Any) -> Answer:
         job_id = self._granted(sid, argument).id
-        return {"jobId": job_id, "status": self.services.jobs.cancel(job_id).status}
+        cancelled = self.services.jobs.cancel(job_id)
+        audit.note("cancel", **self.whereabouts(sid), topic=f"job:{job_id}")
+        return {"jobId": job_id, "status": cancelled.status}
 
 
 class NotificationsNamespace(TopicNamespace):
@@ -179,7 +203,7 @@ class NotificationsNamespace(TopicNamespace):
 
     def mark_read(self, sid: str, argument: Any) -> Answer:
         user_id = self._granted(sid, argument).id
-        ids = parse_ids(argument)
+        ids = ids_to_mark(argument)
         return {"userId": user_id, "unreadCount": self.services.ledger.mark_read(user_id, ids)}
 
     def clear(self, sid: str, argument: Any) -> Answer:
@@ -219,15 +243,3 @@ def hello(settings: Any) -> ServerHello:
         reconnection_delay=settings.socketio_reconnection_delay,
         reconnection_delay_max=settings.socketio_reconnection_delay_max,
     )
-
-
-def parse_ids(argument: Any) -> list[str] | None:
-    """``{"ids": […]}`` as a list, ``{"all": true}`` as None; raise InvalidPayload."""
-    if not isinstance(argument, dict):
-        raise InvalidPayload("expected an object with ids or all")
-    if argument.get("all") is True:
-        return None
-    ids = argument.get("ids")
-    if not isinstance(ids, list) or len(ids) > MARK_READ_LIMIT:
-        raise InvalidPayload(f"ids is a list of at most {MARK_READ_LIMIT} notification ids")
-    return [valid_id(value) for value in ids]

@@ -7,11 +7,12 @@ import logging
 import math
 from typing import Final
 
-from flask import Flask, Response
+from flask import Flask, Response, request
 from pydantic import ValidationError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from jobcast.errors import InvalidPayload, LedgerUnavailable
+from web import audit
 from web.access import Refused
 from web.jobs import Conflict
 
@@ -19,6 +20,7 @@ logger = logging.getLogger(__name__)
 
 #: Seconds after which a client should try again while the store or the queue is away.
 RETRY_AFTER: Final = 2
+TOO_LARGE: Final = "the body, or a text field in it, is too large (JOBCAST_MAX_BODY_BYTES)"
 _STATUS: Final = {
     "invalid-payload": 400,
     "unauthenticated": 401,
@@ -27,6 +29,8 @@ _STATUS: Final = {
     "rate-limited": 429,
     "unavailable": 503,
 }
+#: Longest name of a place in a body; a field that nobody knows is named as it was sent.
+_PLACE_LIMIT: Final = 200
 _CODE_OF: Final = {404: "not-found", 405: "invalid-payload", 413: "invalid-payload"}
 
 
@@ -45,7 +49,7 @@ def problem(status: int, code: str, detail: str, retry_after: float | None = Non
 
 def register_problems(app: Flask) -> None:
     """Answer every error of this app with a problem document, never with a traceback."""
-    app.register_error_handler(Refused, refusal)
+    app.register_error_handler(Refused, _refused)
     app.register_error_handler(InvalidPayload, lambda e: problem(400, e.code, str(e)))
     app.register_error_handler(ValidationError, lambda e: problem(400, "invalid-payload", first_of(e)))
     app.register_error_handler(Conflict, lambda e: problem(409, "invalid-payload", e.message))
@@ -60,10 +64,16 @@ def refusal(refused: Refused) -> Response:
     return problem(status, refused.code, refused.message, refused.retry_after)
 
 
+def _refused(refused: Refused) -> Response:
+    ids = {name: value for name, value in (request.view_args or {}).items() if isinstance(value, str)}
+    audit.refused(refused.code, route=request.endpoint, **ids)
+    return refusal(refused)
+
+
 def first_of(error: ValidationError) -> str:
     """The first thing that is wrong, and where."""
     first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"])
+    place = ".".join(str(part) for part in first["loc"])[:_PLACE_LIMIT]
     return f"{place}: {first['msg']}" if place else first["msg"]
 
 
@@ -74,6 +84,8 @@ def _unavailable(error: LedgerUnavailable) -> Response:
 
 def _http(error: HTTPException) -> Response:
     status = error.code or 500
+    if isinstance(error, RequestEntityTooLarge):
+        return problem(413, "invalid-payload", TOO_LARGE)
     return problem(status, _CODE_OF.get(status, "invalid-payload"), error.description or error.name)
 
 

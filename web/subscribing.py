@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import socketio
 
@@ -17,13 +17,11 @@ from jobcast.ledger import Ledger, Snapshot
 from jobcast.models import Subscribed
 from jobcast.topics import Topic
 from web.access import Identity, Refused, authorise
+from web.arguments import place_argument
 from web.fanout.channels import Channels
 from web.fanout.fanout import Fanout
 from web.fanout.outlets import Outlet
 from web.fanout.subscriptions import Subscription, Subscriptions
-
-#: Largest ``since``: what a JavaScript number holds exactly.
-_LARGEST: Final = 2**53 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +39,8 @@ def parse_place(argument: object, id_field: str, topic_of: Callable[[str], Topic
         return Place(topic_of(argument))
     if not isinstance(argument, dict):
         raise InvalidPayload(f"expected an id or an object with {id_field}")
-    since, epoch = argument.get("since"), argument.get("epoch")
-    if since is not None and (type(since) is not int or not 0 <= since <= _LARGEST):
-        raise InvalidPayload("since is a sequence: a whole number, 0 or above")
-    if epoch is not None and (not isinstance(epoch, str) or len(epoch) > 64):
-        raise InvalidPayload("epoch is a text of at most 64 characters")
-    return Place(topic_of(argument.get(id_field, "")), since, epoch)
+    known = place_argument(argument, id_field)
+    return Place(topic_of(argument[id_field]), known.since, known.epoch)
 
 
 class Subscriber:

@@ -80,7 +80,12 @@ class Sweeper:
     def _end(self, overdue: Overdue, job: JobStatusUpdate) -> None:
         logger.warning("job %s: its worker has been silent for %.1f s", job.job_id, overdue.late)
         outcome = self._outcome(job.job_id)
-        change: dict[str, object] = {"stalled": None, "eta_seconds": None}
+        meta = self._ledger.meta(job_topic(job.job_id))
+        change: dict[str, object] = {
+            "stalled": None,
+            "eta_seconds": None,
+            "request_id": meta.get("requestId"),
+        }
         if outcome is None:
             self._change(job, change | {"status": "failed", "error": WORKER_LOST}, lost=True)
         else:

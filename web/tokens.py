@@ -74,7 +74,7 @@ def _revoke(settings: Settings, token: str) -> None:
             token_id, until = str(claims["jti"]), float(claims["exp"]) + CLOCK_SKEW
         except (jwt.InvalidTokenError, KeyError) as error:
             raise InvalidPayload("only a token with a jti and an exp can be revoked") from error
-    client = connect(settings.require_redis().redis_url)
+    client = connect(settings.require_redis().store_url)
     try:
         revoke(client, token_id, until)
     finally:

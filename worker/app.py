@@ -14,6 +14,7 @@ from jobcast.celery import make_celery
 from jobcast.errors import InvalidSetting
 from tasks.database import make_folder, parse_url
 from tasks.settings import WorkSettings
+from worker.logs import name_requests
 
 TASK_MODULES: Final = ("tasks.publishing", "tasks.analytics_sync")
 
@@ -25,6 +26,7 @@ def make_app() -> Celery:
     make_folder(parse_url(settings.database_url))
     celery = make_celery(settings)
     celery.conf.imports = TASK_MODULES
+    name_requests()
     _check("REDIS_URL", lambda: celery.backend)
     broker = "CELERY_BROKER_URL" if settings.celery_broker_url else "REDIS_URL"
     _check(broker, lambda: celery.connection_for_write().transport_cls)

@@ -94,6 +94,10 @@ export interface JobStatusUpdate {
    * the worker missed a lease and may be gone
    */
   stalled?: boolean;
+  /**
+   * the HTTP request that began the job; on changes of its status, not on progress
+   */
+  requestId?: string;
 }
 /**
  * One entry of a user's inbox; ``id`` makes it arrive once however often it is sent.

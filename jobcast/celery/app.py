@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import ssl
+import logging
 from typing import Any, Final
 
 from celery import Celery
 
 from jobcast.settings import Settings
+from jobcast.tls import INSECURE, celery_options
+
+logger = logging.getLogger(__name__)
 
 #: Seconds before Redis hands an unacknowledged task to somebody else. Not a bound on how long a job may
 #: take: a worker that lives renews what it holds (jobcast.celery.custody).
@@ -17,6 +20,7 @@ RESTORE_EVERY: Final = 5
 RESTORE_LOCK: Final = 10
 #: By name, so that only a worker imports Celery's worker.
 CUSTODY: Final = "jobcast.celery.custody:Custody"
+RESULTS: Final = "jobcast.celery.results:PatientRedisBackend"
 #: Seconds a stopping worker lets running tasks go on; a platform kills after 30.
 SOFT_SHUTDOWN_TIMEOUT: Final = 20
 #: Seconds to wait for the broker before an enqueue fails.
@@ -25,7 +29,10 @@ BROKER_TIMEOUT: Final = 2
 
 def make_celery(settings: Settings, name: str = "jobcast") -> Celery:
     """An app with its broker and result backend; task modules are added by whoever runs them."""
+    if settings.jobcast_redis_tls_insecure:
+        logger.warning(INSECURE)
     app = Celery(name, broker=settings.broker_url, backend=settings.redis_url)
+    app.loader.override_backends = dict.fromkeys(("redis", "rediss"), RESULTS)
     app.conf.update(_configuration(settings))
     app.steps["consumer"].add(CUSTODY)
     return app
@@ -52,8 +59,15 @@ def _configuration(settings: Settings) -> dict[str, Any]:
         "worker_enable_soft_shutdown_on_idle": False,
         "worker_cancel_long_running_tasks_on_connection_loss": False,
     }
-    if settings.broker_url.startswith("rediss://"):
-        configuration["broker_use_ssl"] = {"ssl_cert_reqs": ssl.CERT_REQUIRED}
-    if settings.redis_url.startswith("rediss://"):
-        configuration["redis_backend_use_ssl"] = {"ssl_cert_reqs": ssl.CERT_REQUIRED}
-    return configuration
+    return configuration | _tls(settings)
+
+
+def _tls(settings: Settings) -> dict[str, Any]:
+    urls = {"broker_use_ssl": settings.broker_url, "redis_backend_use_ssl": settings.redis_url}
+    chosen = {
+        name: celery_options(
+            url, insecure=settings.jobcast_redis_tls_insecure, authorities=settings.jobcast_redis_ca
+        )
+        for name, url in urls.items()
+    }
+    return {name: options for name, options in chosen.items() if options}

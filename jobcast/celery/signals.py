@@ -147,7 +147,14 @@ def _end(app: Celery, job_id: str, status: JobStatus, error: str | None) -> None
 def end_elsewhere(ledger: Ledger, job_id: str, status: JobStatus, error: str | None) -> Appended:
     """End a job whose own process cannot; it keeps the progress it had."""
     known = ledger.job(job_id) or JobStatusUpdate(job_id=job_id, status=status)
-    change = {"status": status, "error": error, "timestamp": now(), "eta_seconds": None, "stalled": None}
+    change = {
+        "status": status,
+        "error": error,
+        "timestamp": now(),
+        "eta_seconds": None,
+        "stalled": None,
+        "request_id": ledger.meta(job_topic(job_id)).get("requestId"),
+    }
     appended = ledger.append_job(known.model_copy(update=change))
     ledger.release(job_topic(job_id))
     return appended

@@ -34,8 +34,11 @@ class ProgressTask(Task):  # type: ignore[type-arg]  # generic in the stubs only
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         try:
             result = self.run(*args, **kwargs)
-        except (Retry, Reject, Ignore):
-            raise  # not an end, or told by a signal
+        except Retry as retry:
+            self._tell("pending", str(retry))
+            raise
+        except (Reject, Ignore):
+            raise  # told by a signal
         except JobCancelled:
             if not self.request.id:
                 raise

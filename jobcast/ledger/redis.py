@@ -70,6 +70,12 @@ def _is_final(error: ResponseError) -> bool:
     return type(error) is ResponseError and not str(error).startswith(_PASSING)
 
 
+def _reason(error: Exception) -> str:
+    """What went wrong, and for a certificate which setting is about it."""
+    text = str(error) or type(error).__name__
+    return f"{text} (see JOBCAST_REDIS_CA)" if "CERTIFICATE_VERIFY_FAILED" in text else text
+
+
 def _translate_errors(method: Callable[P, R]) -> Callable[P, R]:
     @functools.wraps(method)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -80,7 +86,7 @@ def _translate_errors(method: Callable[P, R]) -> Callable[P, R]:
                 raise LedgerRefused(f"Redis: {error}") from error
             raise LedgerUnavailable(f"Redis: {error}") from error
         except (RedisError, OSError) as error:
-            raise LedgerUnavailable(f"Redis: {error or type(error).__name__}") from error
+            raise LedgerUnavailable(f"Redis: {_reason(error)}") from error
 
     return wrapper
 

@@ -47,6 +47,9 @@ class Hit:
     end: float | None = None
 
 
+#: While these last nothing can be said to the ledger.
+OUTAGES: Final = frozenset(["pause-store", "stop-store", "restart-store", "empty-store", "fill-store"])
+
 Inject = Callable[[World, Random], Hit]
 
 
@@ -124,7 +127,7 @@ def stop_child(world: World, rng: Random) -> Hit:
 
 
 def kill_worker(world: World, rng: Random) -> Hit:
-    """The parent alone, whose children finish what they have, or all of it, as when a machine goes."""
+    """The parent alone, with which the kernel kills its children, or all of it, as when a machine goes."""
     number = rng.randrange(len(world.workers))
     parent, whole = world.workers[number], rng.random() < 0.5
     children = children_of(parent.pid)
@@ -132,10 +135,8 @@ def kill_worker(world: World, rng: Random) -> Hit:
     for pid in children if whole else []:
         os.kill(pid, signal.SIGKILL)
     end(parent)
-    world.orphans.update(children)
     world.workers[number] = world.new_worker()
-    killed = children if whole else []
-    return Hit("parent and children" if whole else "parent alone", killed=killed, end=moment)
+    return Hit("parent and children" if whole else "parent alone", killed=children, end=moment)
 
 
 def term_worker(world: World, rng: Random) -> Hit:

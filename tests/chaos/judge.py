@@ -51,7 +51,8 @@ class Figures:
     faults: int = 0
     started: int = 0
     finals: int = 0
-    #: Subscriptions to a job that had ended and that the store then lost, before anybody asked for it.
+    #: Subscriptions to a job that had ended and that the store then lost, before anybody asked for it, or
+    #: that was begun and lost with its worker while the store was away.
     forgotten: int = 0
     wrong_ends: int = 0
     regressions: int = 0
@@ -209,8 +210,13 @@ def _last(
 
 
 def _is_forgotten(run: Run, key: Key) -> bool:
-    """Whether the store lost this job after its end and before this subscriber could be told."""
+    """Whether the store lost this job after its end and before this subscriber could be told.
+
+    Or its worker was killed while the store was away, before anybody had heard of the job.
+    """
     task = run.tasks.get(key[1])
+    if task and task.unheard:
+        return True
     ended = task.ended if task else None
     losses = [fault for fault in run.faults if fault.name == "empty-store"]
     return ended is not None and any(ended < loss.start < run.subscribed[key] + TOLD for loss in losses)

@@ -15,7 +15,7 @@ from random import Random
 from typing import Any, Final
 
 from jobcast.models import TERMINAL_STATUSES
-from tests.chaos.faults import Fault, inject
+from tests.chaos.faults import OUTAGES, Fault, inject
 from tests.chaos.judge import Figures, Key, Run, arrivals_of, born_of, judge, newest_of
 from tests.chaos.truth import Task, tasks_of
 from tests.chaos.world import LEASE_MS, World, wait_until_answered
@@ -116,15 +116,17 @@ def _order(faults: Sequence[str], strikes: int, rng: Random) -> list[str]:
     return names[:strikes]
 
 
-def _killed(faults: list[Fault]) -> dict[int, float]:
-    return {pid: fault.end for fault in faults for pid in fault.killed}
+def _tasks(world: World, faults: list[Fault]) -> dict[str, Task]:
+    killed = {pid: fault.end for fault in faults for pid in fault.killed}
+    outages = [(fault.start, fault.end) for fault in faults if fault.name in OUTAGES]
+    return tasks_of(world.truth.lines(), killed, outages)
 
 
 def _settle(world: World, when: dict[str, float], faults: list[Fault]) -> None:
     """Until every job is over and every subscriber has been told so, or nothing moves any more."""
     while True:
         time.sleep(0.25)
-        tasks = tasks_of(world.truth.lines(), _killed(faults))
+        tasks = _tasks(world, faults)
         moved = max([line[1] for tail in (world.truth, *world.records) for line in tail.lines()[-1:]])
         still = time.monotonic() - max(moved, *when.values())
         complete = len(tasks) == len(when) and all(t.is_over for t in tasks.values())
@@ -146,7 +148,7 @@ def _all_told(world: World, tasks: dict[str, Task]) -> bool:
 def _observed(world: World, subscribed: dict[Key, float], faults: list[Fault]) -> Run:
     polled = {job_id: _poll(world, job_id) for job_id in {key[1] for key in subscribed}}
     lines = world.lines()
-    tasks = tasks_of(world.truth.lines(), _killed(faults))
+    tasks = _tasks(world, faults)
     lease = LEASE_MS / 1000
     newest, born = newest_of(lines), born_of(lines)
     return Run(subscribed, arrivals_of(lines), tasks, faults, polled, newest, lease, born)

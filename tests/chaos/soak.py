@@ -75,6 +75,7 @@ def measure(minutes: float) -> dict[str, Any]:
         "JOBCAST_RETENTION_SECONDS": str(RETENTION),
         "CHAOS_LOG": os.devnull,
         "PYTHONWARNINGS": "ignore",
+        "CHAOS_COLLECT": "1",
     }
     stack = Stack(folder, SOCKETIO_DEBOUNCE_MS="100", JOBCAST_LEASE_MS="1000", **limits)
     try:

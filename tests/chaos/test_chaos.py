@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
+from tests.chaos import report
 from tests.chaos.faults import Fault
 from tests.chaos.judge import Arrival, Figures, Run, judge
 from tests.chaos.run import Scenario, run
-from tests.chaos.truth import Task
+from tests.chaos.soak import BOUND, slope
+from tests.chaos.truth import Task, tasks_of
 
 SHORT = Scenario(
     "short",
@@ -78,6 +80,16 @@ def test_an_end_that_the_task_contradicts_is_wrong():
     assert figures(event(1), event(2, "failed"), tasks={"j": task}).wrong_ends == 1
 
 
+def test_a_worker_that_was_killed_before_it_could_reach_the_store_is_not_believed_to_have_told():
+    """The store was away from 2 to 4; what happened then is told by 6.5, if its process lives so long."""
+    lines = [["start", 2.1, "j", 7, ""], ["end", 2.8, "j", 7, "completed"]]
+    (task,) = tasks_of(lines, {7: 5.0}, [(2.0, 4.0)]).values()
+    assert (task.killed, task.unheard) == (5.0, True)
+    for killed, outages in ((7.0, [(2.0, 4.0)]), (5.0, [])):
+        (task,) = tasks_of(lines, {7: killed}, outages).values()
+        assert (task.killed, task.unheard) == (None, False)
+
+
 def test_time_counts_from_the_end_of_the_fault():
     """A fault of nine seconds excuses nine seconds, and none of those that follow."""
     task = Task("j", started=0.0, pid=1, ended=1.5, status="completed")
@@ -94,3 +106,38 @@ def test_nothing_is_lost_while_everything_breaks(tmp_path):
     assert judged.counts_hold, "\n".join([*judged.injected, *judged.evidence])
     assert judged.started == judged.jobs
     assert judged.faults == SHORT.strikes
+
+
+def test_the_soak_sees_a_leak_and_no_leak_in_steps():
+    """Two kilobytes a job under the noise of a collector, against one late step of many megabytes."""
+    noise = [2e6 * (n % 37) / 37 for n in range(600)]
+    leaking = [(float(n), 1e8 + 2048 * n + noise[n]) for n in range(600)]
+    stepping = [(float(n), 1e8 + noise[n] + (2e7 if n > 540 else 0)) for n in range(600)]
+    assert slope(leaking) > BOUND > abs(slope(stepping))
+
+
+def test_a_single_run_replaces_its_own_row_of_the_page(tmp_path):
+    """What was not run stays as it was, with the commit it was measured at."""
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{report.MARKS[0]}\n{report.MARKS[1]}\nafter\n")
+
+    def write(commit: str, *names: str, measure: str) -> None:
+        result = report.begin(1, 1) | {"commit": commit}
+        for name in names:
+            report.add(result, Figures(name, 1))
+        report.add_measure(result, measure, {"text": f"{measure} text\n\n| a | b |", "holds": True})
+        report.write_page(result, page)
+
+    write("aaaaaaa", "hang", "calm", measure="cost")
+    write("bbbbbbb", "hang", measure="soak")
+    lines = page.read_text().splitlines()
+    rows = [(line.split()[1], line.split()[-2]) for line in lines if line.startswith(("| calm", "| hang"))]
+    assert rows == [("calm", "aaaaaaa"), ("hang", "bbbbbbb")]
+    texts = [line for line in lines if line.startswith(("**", "| a"))]
+    assert texts == [
+        "**cost** (at aaaaaaa) cost text",
+        "| a | b |",
+        "**soak** (at bbbbbbb) soak text",
+        "| a | b |",
+    ]
+    assert (lines[0], lines[-1]) == ("before", "after")

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 Line = list[Any]
+#: Seconds a reporter may take to find a store that is back, and to say the last things it knows.
+FINDS: Final = 2.0
+SAYS: Final = 0.5
 
 
 class Tail:
@@ -40,13 +44,19 @@ class Task:
     ended: float | None = None
     status: str | None = None
     killed: float | None = None
+    #: Whether it was killed before it could say to any store that it began.
+    unheard: bool = False
 
     @property
     def is_over(self) -> bool:
         return self.ended is not None or self.killed is not None
 
 
-def tasks_of(lines: list[Line], killed: dict[int, float]) -> dict[str, Task]:
+#: When a store was away: from, to.
+Outage = tuple[float, float]
+
+
+def tasks_of(lines: list[Line], killed: dict[int, float], outages: Sequence[Outage] = ()) -> dict[str, Task]:
     """The newest run of each job; ``killed`` are process ids and when they were."""
     tasks: dict[str, Task] = {}
     for what, at, job_id, pid, status in lines:
@@ -58,6 +68,15 @@ def tasks_of(lines: list[Line], killed: dict[int, float]) -> dict[str, Task]:
     for task in tasks.values():
         at = killed.get(task.pid)
         # Killed right after its last line: it may not have got to say so anywhere else.
-        if at is not None and at >= task.started and (task.ended is None or task.ended > at - 0.5):
+        if at is not None and at >= task.started and (task.ended is None or said(task.ended, outages) > at):
             task.killed = at
+            task.unheard = said(task.started, outages) > at
     return tasks
+
+
+def said(at: float, outages: Sequence[Outage]) -> float:
+    """By when what happened then has been said, if the process lives so long."""
+    for start, end in sorted(outages):
+        if start - SAYS <= at < end + FINDS:
+            at = max(at, end + FINDS)
+    return at + SAYS

@@ -54,7 +54,6 @@ class World(Stack):
         self.webs: list[subprocess.Popen[bytes]] = []
         self.workers: list[subprocess.Popen[bytes]] = []
         self.clients: list[subprocess.Popen[bytes]] = []
-        self.orphans: set[int] = set()
         #: Which jobs each connection follows.
         self.followed: dict[str, list[str]] = {}
         self.records = [Tail(folder / f"client{i}.jsonl") for i in (0, 1)]
@@ -138,8 +137,6 @@ class World(Stack):
         self._network.call(getattr(self.proxies[number], what))
 
     def stop(self) -> None:
-        for pid in self.orphans:
-            _end_orphan(pid)
         for client in self.clients:
             end(client)
         super().stop()
@@ -151,13 +148,6 @@ def end(process: subprocess.Popen[bytes]) -> None:
     """SIGKILL, and wait until it is gone."""
     process.kill()
     process.wait()
-
-
-def _end_orphan(pid: int) -> None:
-    """SIGKILL to a worker's child whose parent was killed, if it is still there."""
-    with contextlib.suppress(OSError):
-        if b"celery" in Path(f"/proc/{pid}/cmdline").read_bytes():
-            os.kill(pid, signal.SIGKILL)
 
 
 def children_of(pid: int) -> list[int]:

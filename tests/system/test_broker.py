@@ -75,7 +75,8 @@ def test_a_restarted_broker_neither_delays_what_waits_nor_repeats_what_runs(queu
     queue.stack.start_worker(concurrency=2)
     queue.send("late", "late", 4.5)
     queue.send("early", "early", 3.5)
-    wait_for(lambda: sorted(queue.begun()) == ["early", "late"], 10, "two running")
+    begun = ["early", "late"]
+    wait_for(lambda: sorted(queue.begun()) == begun and queue.reserved() == 1, 10, "two running")
     queue.send("early", "waits", 0.2)
     wait_for(lambda: queue.reserved() == 2, 10, "one reserved, and the one acknowledged late")
     queue.send("early", "queued", 0.2)
@@ -89,8 +90,9 @@ def test_what_a_killed_worker_had_reserved_begins_elsewhere_and_a_long_job_is_le
     """The visibility timeout means that the holder is gone, however long its task takes."""
     doomed = queue.stack.start_worker(concurrency=1, TEST_VISIBILITY="3")
     queue.send("early", "dies", 60)
+    wait_for(lambda: queue.begun() == ["dies"] and queue.reserved() == 0, 10, "one running")
     queue.send("early", "waits", 0.2)
-    wait_for(lambda: queue.begun() == ["dies"] and queue.reserved() == 1, 10, "one running, one reserved")
+    wait_for(lambda: queue.reserved() == 1, 10, "one reserved")
     for pid in [doomed.pid, *children_of(doomed.pid)]:
         os.kill(pid, signal.SIGKILL)
     for _ in range(2):
@@ -107,8 +109,8 @@ def test_a_worker_that_a_platform_stops_finishes_hands_back_or_says_that_it_was_
     queue.send("early", "short", 1.5)
     queue.send("late", "short-late", 1.5)
     queue.send("early", "long", 60)
-    queue.send("late", "long-late", 5)
-    wait_for(lambda: len(queue.begun()) == 4, 10, "four running")
+    queue.send("late", "long-late", 3.5)
+    wait_for(lambda: len(queue.begun()) == 4 and queue.reserved() == 2, 10, "four running")
     for pid in [worker.pid, *children_of(worker.pid)]:
         os.kill(pid, signal.SIGTERM)
     worker.wait(15)

@@ -24,6 +24,16 @@ FLAGS = (
 )
 
 
+#: What the content security policy blocks becomes an error on the console, and so of every test.
+TELL_VIOLATIONS = """
+window.violations = [];
+addEventListener('securitypolicyviolation', (event) => {
+  window.violations.push(event.effectiveDirective);
+  console.error(`blocked: ${event.effectiveDirective} ${event.blockedURI}`);
+});
+"""
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     path = find_browser()
@@ -47,6 +57,7 @@ def slow_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 def page(browser: Browser, slow_stack: Stack) -> Iterator[Page]:
     """The dashboard, live; no error may have reached its console."""
     context = browser.new_context(viewport={"width": 1280, "height": 560}, device_scale_factor=1.5)
+    context.add_init_script(TELL_VIOLATIONS)
     opened = context.new_page()
     errors: list[str] = []
     opened.on("pageerror", lambda error: errors.append(str(error)))
@@ -154,3 +165,29 @@ def test_the_page_polls_while_the_server_is_away_and_is_live_again(browser: Brow
         page.context.close()
     finally:
         stack.stop()
+
+
+def test_the_policy_of_the_dashboard_blocks_what_is_not_its_own(browser, slow_stack):
+    """An inline script, an inline style and a foreign origin; the dashboard itself needs none of them."""
+    context = browser.new_context()
+    context.add_init_script(TELL_VIOLATIONS)
+    opened = context.new_page()
+    opened.goto(slow_stack.url)
+    expect(opened.get_by_test_id("connection")).to_have_text("live")
+    assert opened.evaluate("window.violations") == []
+    opened.evaluate("""() => {
+        for (const name of ['script', 'style']) {
+            const element = document.createElement(name);
+            element.textContent = name === 'script' ? 'window.ran = true' : 'body { color: red }';
+            document.head.append(element);
+        }
+        fetch('http://127.0.0.1:1/').catch(() => null);
+    }""")
+    wait_for(lambda: len(opened.evaluate("window.violations")) == 3)
+    assert {part.split("-")[0] for part in opened.evaluate("window.violations")} == {
+        "script",
+        "style",
+        "connect",
+    }
+    assert opened.evaluate("window.ran") is None
+    context.close()

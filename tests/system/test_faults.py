@@ -10,11 +10,15 @@ import subprocess
 import time
 import warnings
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 import redis
 import socketio
 
+from jobcast import Settings
+from jobcast.celery import make_celery
+from jobcast.embedded import EmbeddedValkey
 from jobcast.models import JobStatusUpdate, Notification
 from jobcast.topics import job_topic
 from tests.stack import Stack, wait_for
@@ -99,6 +103,45 @@ def test_a_worker_that_was_only_paused_takes_its_job_back(quick, producer):
             os.kill(pid, signal.SIGCONT)
         assert watching.wait_for_status("j", "completed")["attempt"] == 2
         assert_no_regression(watching.updates("j"))
+
+
+def test_a_retry_is_told_although_the_store_is_full_at_that_moment(quick, producer):
+    """Celery cannot store its own view of it and forgets to say so; the job waits, and is not lost."""
+    with Watcher(quick.url) as watching, redis.Redis.from_url(quick.valkey.url) as client:
+        watching.call("subscribe-job", "j")
+        # The retry itself is a message to the broker, which is full as well unless it is another one.
+        with EmbeddedValkey() as broker:
+            worker = quick.start_worker(CELERY_BROKER_URL=broker.url)
+            settings = Settings(redis_url=quick.valkey.url, celery_broker_url=broker.url)
+            with closing(make_celery(settings)) as celery:
+                celery.send_task("tests.retry_late", args=(1.0,), task_id="j")
+            watching.wait_for_status("j", "in_progress")
+            client.config_set("maxmemory", 1)
+            time.sleep(1.5)
+            client.config_set("maxmemory", 0)
+            assert "not yet" in watching.wait_for_status("j", "pending")["error"]
+            assert watching.wait_for_status("j", "completed")["attempt"] == 2
+            worker.terminate()
+            worker.wait(15)
+    assert not any(u["status"] == "failed" or u.get("stalled") for u in watching.updates("j"))
+    assert_no_regression(watching.updates("j"))
+
+
+def test_a_success_stays_one_although_the_store_is_full_at_that_moment(quick, producer):
+    """Celery would call the task failed, because it could not store its result."""
+    with (
+        Watcher(quick.url) as watching,
+        redis.Redis.from_url(quick.valkey.url) as client,
+        warnings.catch_warnings(action="ignore", category=DeprecationWarning),
+    ):
+        watching.call("subscribe-job", "j")
+        sent = producer(quick).send_task("tests.count", args=(20, 0.05), task_id="j")
+        watching.wait_for_status("j", "in_progress")
+        client.config_set("maxmemory", 1)
+        time.sleep(2)
+        client.config_set("maxmemory", 0)
+        watching.wait_for_status("j", "completed")
+        assert sent.get(timeout=5) == 20
 
 
 def test_an_outage_of_the_store_makes_no_worker_lost(quick, producer):

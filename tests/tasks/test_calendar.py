@@ -12,6 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tasks.calendar import read_calendar
+from tasks.csv_table import CsvLimits
 from tasks.errors import InvalidTable
 from tasks.posts import NewPost
 from tests.tasks.conftest import csv_text
@@ -195,3 +196,42 @@ def test_whatever_a_spreadsheet_writes_comes_back_unchanged(contents, line_end):
     writer = csv.writer(file, lineterminator=line_end, quoting=csv.QUOTE_ALL)
     writer.writerows([("Text", "Facebook"), *((content, "TRUE") for content in contents)])
     assert [post.content for post in read(file.getvalue())] == contents
+
+
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [
+        (CsvLimits(characters=10), "content calendar: is larger than 10 bytes (JOBCAST_CSV_MAX_BYTES)"),
+        (CsvLimits(rows=2), "content calendar, row 4: the file has more than 2 rows (JOBCAST_CSV_MAX_ROWS)"),
+        (CsvLimits(columns=1), "content calendar, row 1: has more than 1 columns (JOBCAST_CSV_MAX_COLUMNS)"),
+    ],
+)
+def test_a_calendar_over_a_limit_is_refused_by_its_name(limits, said):
+    """Bytes, rows and columns; blank rows count, since they cost as much to read."""
+    text = "Text,Local\none,TRUE\n\ntwo,TRUE\n"
+    assert len(list(read_calendar(text, PLATFORMS, CsvLimits(rows=3, columns=2)))) == 2
+    with pytest.raises(InvalidTable) as refused:
+        list(read_calendar(text, PLATFORMS, limits))
+    assert str(refused.value) == said
+
+
+def test_one_row_with_a_million_cells_is_refused():
+    """It is one line of a file that is not large."""
+    with pytest.raises(InvalidTable, match="JOBCAST_CSV_MAX_COLUMNS"):
+        read("Text,Local\n" + "," * 1_000_000 + "\n")
+
+
+def test_a_calendar_is_read_a_row_at_a_time():
+    """The first post is there before the last row was looked at."""
+    posts = read_calendar("Text,Local\none,TRUE\ntwo,MAYBE\n", PLATFORMS)
+    assert next(posts).content == "one"
+    with pytest.raises(InvalidTable):
+        next(posts)
+
+
+def test_a_picture_has_a_name_of_a_fair_length():
+    """A URL as well as a path."""
+    url = "https://example.com/" + "a" * 2_028
+    (post,) = read(csv_text(HEADER, row(**{"Picture Url 1": url})))
+    assert post.media == (url,)
+    assert "longer than 2,048" in refusal(HEADER, row(**{"Picture Url 1": url + "a"}))

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
+from tasks import analytics_sync
 from tasks.analytics_sync import BATCH, sync
+from tasks.csv_table import CsvLimits
+from tasks.workspace import Workspace
 from tests.tasks.conftest import analytics_of, csv_text, notifications_of
 from tests.tasks.test_storage import metrics
 
@@ -101,3 +106,21 @@ def test_an_export_without_rows_completes(ledger, events):
     run(csv_text(HEADER))
     assert [e.data.progress for e in events()] == [0, 100]
     assert ledger.job("sync-1").status == "completed"
+
+
+def test_the_settings_limits_hold_for_uploads(place, monkeypatch, ledger, flush):
+    """Rows over JOBCAST_CSV_MAX_ROWS fail the sync before a single one is stored."""
+    limited = dataclasses.replace(place, csv_limits=CsvLimits(rows=ROWS - 1))
+    monkeypatch.setattr(analytics_sync, "workspace", lambda: limited)
+    run(export())
+    flush()
+    state = ledger.job("sync-1")
+    assert (state.status, state.completed) == ("failed", None)
+    assert state.error.endswith(f"the file has more than {ROWS - 1:,} rows (JOBCAST_CSV_MAX_ROWS)")
+
+
+def test_the_workspace_has_the_settings_limits(settings):
+    """Read from the environment's three variables."""
+    chosen = {"jobcast_csv_max_bytes": 4096, "jobcast_csv_max_rows": 5, "jobcast_csv_max_columns": 6}
+    place = Workspace.from_settings(settings.model_copy(update=chosen))
+    assert place.csv_limits == CsvLimits(characters=4096, rows=5, columns=6)

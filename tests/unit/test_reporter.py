@@ -10,6 +10,7 @@ import time
 import pytest
 
 from jobcast.broadcaster import Broadcaster
+from jobcast.celery.signals import end_elsewhere
 from jobcast.errors import JobCancelled, LedgerRefused, LedgerUnavailable
 from jobcast.ledger import Appended, Entry, MemoryLedger
 from jobcast.models import AnalyticsData, AnalyticsEvent, Notification
@@ -426,3 +427,36 @@ def test_the_inbox_of_a_user_is_a_topic_of_its_own(desk):
     Broadcaster(desk.reporter).notification("ana", _notification("n"))
     desk.reporter.step()
     assert desk.store.read(user_topic("ana")).sequence == 1
+
+
+def test_the_request_that_began_a_job_is_named_where_its_status_changes(desk):
+    """At the beginning and the end; progress, of which there is much, stays small."""
+    progress = desk.reporter.start_job("j", meta={"requestId": "req-1", "ownerId": "ana"})
+    desk.reporter.step()
+    for _ in range(3):
+        progress.advance()
+        desk.pass_time(1.5)
+    desk.reporter.end_job("j", "failed", "boom")
+    desk.reporter.step()
+    named = [(update["status"], update.get("requestId")) for update in desk.store.sent]
+    assert named[0] == ("in_progress", "req-1")
+    assert set(named[1:-1]) == {("in_progress", None)}
+    assert named[-1] == ("failed", "req-1")
+
+
+@pytest.mark.parametrize("odd", ["", "x" * 5_000, "a\nb"])
+def test_an_odd_request_id_never_stops_a_report(desk, odd):
+    """Somebody else's producer may have put anything there."""
+    desk.reporter.start_job("j", meta={"requestId": odd})
+    desk.reporter.step()
+    desk.reporter.end_job("j", "completed")
+    desk.reporter.step()
+    assert desk.said("j")[-1][0] == "completed"
+
+
+def test_an_end_that_another_process_tells_names_the_request_too(desk):
+    """A worker that was killed cannot."""
+    desk.reporter.start_job("j", meta={"requestId": "req-1"}).advance()
+    desk.pass_time(3)
+    end_elsewhere(desk.store, "j", "failed", "killed")
+    assert (desk.store.sent[-1]["status"], desk.store.sent[-1]["requestId"]) == ("failed", "req-1")

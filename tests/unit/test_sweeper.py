@@ -111,3 +111,12 @@ def test_an_end_that_the_result_backend_knows_is_told_instead(watch):
     watch.ended["j"] = Outcome("failed", "boom")
     watch.pass_time(4 * LEASE)
     assert watch.job() == ("failed", "boom", None)
+
+
+def test_the_end_of_a_lost_job_names_the_request_that_began_it(watch):
+    """As its worker would have."""
+    begun = JobStatusUpdate(job_id="j", status="in_progress", progress=10)
+    watch.store.append_job(begun, meta={"requestId": "req-1"})
+    watch.pass_time(4 * LEASE)
+    job = watch.store.job("j")
+    assert (job.status, job.request_id) == ("failed", "req-1")

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from flask import Response, g, request
+from werkzeug.datastructures import MultiDict
 
 from jobcast.errors import InvalidPayload
 from jobcast.models import WireModel
 from jobcast.topics import Topic
 from web.access import Identity, authorise
+from web.forms import NoFields
 from web.services import Services
 
 Model = TypeVar("Model", bound=WireModel)
+
+FORM: Final = "multipart/form-data"
 
 
 def caller(services: Services) -> Identity:
@@ -32,10 +36,8 @@ def grant(services: Services, topic: Topic) -> Identity:
 
 
 def json_text(text: str, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """A response around JSON text; live state is never cached without asking."""
-    response = Response(text, status, headers, mimetype="application/json")
-    response.headers.setdefault("Cache-Control", "no-cache")
-    return response
+    """A response around JSON text."""
+    return Response(text, status, headers, mimetype="application/json")
 
 
 def json_of(model: WireModel, status: int = 200, headers: dict[str, str] | None = None) -> Response:
@@ -45,11 +47,34 @@ def json_of(model: WireModel, status: int = 200, headers: dict[str, str] | None 
 
 
 def body_as(model: type[Model]) -> Model:
-    """The request's JSON body; raises InvalidPayload or pydantic's ValidationError."""
-    body = request.get_json(silent=True)
-    if not isinstance(body, dict):
-        raise InvalidPayload("the body is not a JSON object")
-    return model.model_validate(body)
+    """The request's JSON body; raises InvalidPayload or pydantic's ValidationError.
+
+    The content type has to say JSON: a form of another site's page cannot, without asking first.
+    """
+    if not request.is_json:
+        raise InvalidPayload("the body has to be application/json")
+    return model.model_validate_json(request.get_data(cache=False))
+
+
+def no_body() -> None:
+    """Raise InvalidPayload or ValidationError for a body that says something."""
+    if request.get_data(cache=True):
+        body_as(NoFields)
+
+
+def form_as(model: type[Model], file: str) -> Model:
+    """The text fields of a multipart form with one file; raises InvalidPayload or ValidationError."""
+    for name in _single(request.files).keys() - {file}:
+        raise InvalidPayload(f"{name[:100]}: no such file is expected")
+    return model.model_validate(_single(request.form))
+
+
+def _single(fields: MultiDict[str, Any]) -> dict[str, Any]:
+    """Each field once; raise InvalidPayload for one that was sent twice."""
+    for name, values in fields.lists():
+        if len(values) > 1:
+            raise InvalidPayload(f"{name[:100]}: sent more than once")
+    return dict(fields.items())
 
 
 def number_argument(name: str, default: int, highest: int) -> int:
@@ -62,13 +87,20 @@ def number_argument(name: str, default: int, highest: int) -> int:
     return int(text)
 
 
-def uploaded_text(field: str) -> str:
-    """A text file of a multipart form; raise InvalidPayload when it is missing or not UTF-8."""
-    upload: Any = request.files.get(field)
+def uploaded_text(field: str, most: int) -> str:
+    """A text file of at most ``most`` bytes; raise InvalidPayload when it is missing or no such thing."""
+    upload = request.files.get(field)
     if upload is None:
-        raise InvalidPayload(f"the form has no file named {field}")
+        raise InvalidPayload(f"{field}: the form has no file of this name")
+    content: bytes = upload.stream.read(most + 1)
+    check_size(field, len(content), most)
     try:
-        text: str = upload.read().decode("utf-8-sig")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise InvalidPayload(f"{field} is not UTF-8 text") from error
-    return text
+        raise InvalidPayload(f"{field}: not UTF-8 text") from error
+
+
+def check_size(field: str, size: int, most: int) -> None:
+    """Raise InvalidPayload for a CSV file that is too large, in bytes."""
+    if size > most:
+        raise InvalidPayload(f"{field}: larger than {most:,} bytes (JOBCAST_CSV_MAX_BYTES)")

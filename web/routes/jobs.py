@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, request
 
-from jobcast.errors import InvalidPayload
 from jobcast.ledger import StoredEvent
 from jobcast.models import JobHistory, JobsPage, JobStatusUpdate, PublishRequest
-from jobcast.topics import brand_topic, job_topic, valid_id
+from jobcast.topics import brand_topic, job_topic
+from web import audit
 from web.access import Identity, Refused
-from web.routes.common import body_as, caller, grant, json_of, json_text, number_argument, uploaded_text
+from web.forms import PublishForm
+from web.routes.common import (
+    FORM,
+    body_as,
+    caller,
+    form_as,
+    grant,
+    json_of,
+    json_text,
+    no_body,
+    number_argument,
+    uploaded_text,
+)
 from web.services import Services
 
 #: Largest sequence a query may name: what a JavaScript number holds exactly.
@@ -54,38 +66,42 @@ def jobs_blueprint(services: Services) -> Blueprint:
     @routes.post("/publish")
     def publish() -> Response:
         identity = caller(services)
-        if request.mimetype == "multipart/form-data":
-            return _accepted(_publish_calendar(services, identity))
+        if request.mimetype == FORM:
+            return _accepted(_publish_calendar(services, identity), identity)
         body = body_as(PublishRequest)
         _check_owner(services, identity, body.user_id, body.brand_id)
         posts = [post.model_dump(mode="json") for post in body.posts]
         job = services.jobs.publish(
             body.user_id, body.brand_id, {"posts": posts}, requires_approval=body.requires_approval
         )
-        return _accepted(job)
+        return _accepted(job, identity)
 
     @routes.post("/<job_id>/approve")
     def approve(job_id: str) -> Response:
         identity = grant(services, job_topic(job_id))
-        return json_of(services.jobs.approve(job_id, identity.user), 202)
+        no_body()
+        approved = services.jobs.approve(job_id, identity.user)
+        audit.note("approve", user=identity.user, topic=f"job:{job_id}")
+        return json_of(approved, 202)
 
     @routes.post("/<job_id>/cancel")
     def cancel(job_id: str) -> Response:
-        grant(services, job_topic(job_id))
-        return json_of(services.jobs.cancel(job_id), 202)
+        identity = grant(services, job_topic(job_id))
+        no_body()
+        cancelled = services.jobs.cancel(job_id)
+        audit.note("cancel", user=identity.user, topic=f"job:{job_id}")
+        return json_of(cancelled, 202)
 
     return routes
 
 
 def _publish_calendar(services: Services, identity: Identity) -> JobStatusUpdate:
     """A CSV content calendar, sent as a form with brandId, userId, requiresApproval and calendar."""
-    brand_id, user_id = (valid_id(request.form.get(name)) for name in ("brandId", "userId"))
-    _check_owner(services, identity, user_id, brand_id)
-    approval = request.form.get("requiresApproval", "false")
-    if approval not in ("true", "false"):
-        raise InvalidPayload("requiresApproval is true or false")
-    content = {"calendar_csv": uploaded_text("calendar")}
-    return services.jobs.publish(user_id, brand_id, content, requires_approval=approval == "true")
+    form = form_as(PublishForm, "calendar")
+    _check_owner(services, identity, form.user_id, form.brand_id)
+    content = {"calendar_csv": uploaded_text("calendar", services.settings.jobcast_csv_max_bytes)}
+    approval = form.requires_approval == "true"
+    return services.jobs.publish(form.user_id, form.brand_id, content, requires_approval=approval)
 
 
 def _check_owner(services: Services, identity: Identity, user_id: str, brand_id: str) -> None:
@@ -96,7 +112,8 @@ def _check_owner(services: Services, identity: Identity, user_id: str, brand_id:
         raise Refused("forbidden", "this user or brand is not the token's")
 
 
-def _accepted(job: JobStatusUpdate) -> Response:
+def _accepted(job: JobStatusUpdate, identity: Identity) -> Response:
+    audit.note("publish", user=identity.user, topic=f"job:{job.job_id}")
     return json_of(job, 202, {"Location": f"/api/jobs/{job.job_id}"})
 
 

@@ -1,0 +1,92 @@
+"""The audit log: one JSON line on standard error for everything that was decided about somebody.
+
+It has ids (user, connection, topic, address, request) and the contract's codes, and nothing else that a
+client sent. An id with something like a token in it is left out.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any, Final, Literal
+
+import flask
+import structlog
+
+from web.request_ids import request_id
+
+#: What is noted: everything, what changes something or was refused, or nothing.
+Extent = Literal["all", "changes", "off"]
+Kind = Literal[
+    "connect", "disconnect", "subscribe", "refuse", "limit", "publish", "sync", "approve", "cancel"
+]
+
+LOGGER: Final = "jobcast.audit"
+_CHANGES: Final[frozenset[Kind]] = frozenset({"refuse", "limit", "publish", "sync", "approve", "cancel"})
+_COMINGS: Final[frozenset[Kind]] = frozenset({"connect", "disconnect"})
+#: How every JWT begins: ``{"`` in base 64.
+_JWT: Final = "eyJ"
+_REFUSALS: Final[dict[str, Kind]] = {
+    "unauthenticated": "refuse",
+    "forbidden": "refuse",
+    "rate-limited": "limit",
+    "too-many-subscriptions": "limit",
+}
+
+_log: Any = structlog.wrap_logger(
+    logging.getLogger(LOGGER),
+    processors=[
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+        structlog.processors.EventRenamer("audit"),
+        structlog.processors.JSONRenderer(),
+    ],
+    wrapper_class=structlog.stdlib.BoundLogger,
+    cache_logger_on_first_use=True,
+)
+
+
+class _Noted:
+    """Which kinds are noted in this process."""
+
+    kinds: frozenset[Kind] = frozenset()
+
+
+def start(extent: Extent, *, keyed: bool = True) -> None:
+    """Write what ``extent`` says to standard error from now on, one bare JSON object a line.
+
+    Without a key everybody is nobody in particular, and only ``all`` notes who comes and goes.
+    """
+    everything: frozenset[Kind] = _CHANGES | _COMINGS | {"subscribe"}
+    changes = _CHANGES | _COMINGS if keyed else _CHANGES
+    _Noted.kinds = {"all": everything, "changes": changes, "off": frozenset[Kind]()}[extent]
+    logger = logging.getLogger(LOGGER)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    if not logger.handlers:
+        logger.addHandler(logging.StreamHandler(sys.stderr))
+
+
+def note(kind: Kind, **ids: str | None) -> None:
+    """Write one line; cheap when this kind is not noted.
+
+    In a request, and when a client comes or goes, the address and the request's id are added.
+    """
+    if kind in _Noted.kinds:
+        known = {name: _safe(value) for name, value in (ids | _origin()).items() if value}
+        _log.info(kind, **known)
+
+
+def refused(code: str, **ids: str | None) -> None:
+    """Note a refusal, if its code is one: a mistyped id or a store that is away is nobody's attempt."""
+    if kind := _REFUSALS.get(code):
+        note(kind, code=code, **ids)
+
+
+def _safe(value: str) -> str:
+    return "(a token)" if _JWT in value else value
+
+
+def _origin() -> dict[str, str | None]:
+    if not flask.has_request_context():
+        return {}
+    return {"address": flask.request.remote_addr, "request_id": request_id()}

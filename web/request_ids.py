@@ -1,0 +1,43 @@
+"""One id per HTTP request, from here through Celery to the job's events and the worker's log.
+
+Whoever calls may bring one as ``X-Request-Id``; it is answered in the same header.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import Final
+
+from flask import Flask, Response, g, has_request_context, request
+
+from jobcast.errors import InvalidPayload
+from jobcast.topics import valid_id
+
+HEADER: Final = "X-Request-Id"
+
+
+def add_request_ids(app: Flask) -> None:
+    """Answer every request of this app with its id."""
+
+    @app.after_request
+    def answer(response: Response) -> Response:
+        response.headers[HEADER] = request_id() or ""
+        return response
+
+
+def request_id() -> str | None:
+    """The id of the request that is being served; None elsewhere, in a socket's events too."""
+    if not has_request_context():
+        return None
+    if "request_id" not in g:
+        g.request_id = _given() or uuid.uuid4().hex
+    found: str = g.request_id
+    return found
+
+
+def _given() -> str | None:
+    """An id of the contract's pattern, so that it can go into logs and events as it is."""
+    try:
+        return valid_id(request.headers.get(HEADER))
+    except InvalidPayload:
+        return None
