@@ -8,7 +8,6 @@ from engineio.payload import Payload
 from flask import Flask
 from flask_socketio import SocketIO
 from prometheus_client import CollectorRegistry
-from werkzeug.middleware.proxy_fix import ProxyFix
 
 from jobcast import Settings
 from jobcast.broadcaster import ledger_from
@@ -184,8 +183,6 @@ def _add_limits(
     app.wsgi_app = HandshakeLimit(  # type: ignore[method-assign]
         app.wsgi_app, connections, addresses, tarpit
     )
-    if hops:
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
     return turnstile
 
 

@@ -8,25 +8,19 @@ envelopes go to the fan-out; anything else takes the stock path, so that an unmo
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any
 
 import redis
 from engineio.packet import MESSAGE, Packet
 
 from jobcast.ledger.redis import connect
-from jobcast.topics import KINDS
+from web import incoming
 from web.fanout.channels import Channels
 from web.fanout.fanout import SHARE, Fanout
 from web.fanout.listener import Listener
 from web.fanout.rooms import Rooms
 from web.fanout.subscriptions import Subscriptions
-
-logger = logging.getLogger(__name__)
-
-#: Namespaces whose events concern somebody in particular; nothing goes to all of them.
-_ROOMS_ONLY: Final = frozenset(kind.namespace for kind in KINDS.values())
 
 
 class FanoutManager(Rooms):
@@ -54,15 +48,13 @@ class FanoutManager(Rooms):
     def _publish(self, data: dict[str, Any]) -> None:
         self._redis.publish(self.channel, self.json.dumps(data))
 
-    def _listen(self) -> Iterator[bytes]:
+    def _listen(self) -> Iterator[dict[str, Any]]:
         for message in self.listener.messages():
-            if not self._fanout.receive(message):
-                yield message
+            if not self._fanout.receive(message) and (emit := incoming.accept(message)) is not None:
+                yield emit
 
     def _handle_emit(self, message: dict[str, Any]) -> None:
-        if message.get("namespace") in _ROOMS_ONLY and not message.get("room"):
-            logger.warning("an emit to a whole namespace was dropped: %s", message.get("namespace"))
-        elif message.get("callback") or message.get("binary") or message.get("skip_sid"):
+        if message.get("callback") or message.get("binary") or message.get("skip_sid"):
             super()._handle_emit(message)
         else:
             self._send_to_all(message)

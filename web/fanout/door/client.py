@@ -192,6 +192,14 @@ class WebSocketClient:
         self._drop()
         return None
 
+    def take(self, message: str | bytes) -> None:
+        """Handle a message that was read for this client by somebody else."""
+        self._handle(message)
+
+    def inherit(self, inbound: Inbound) -> None:
+        """Go on reading where somebody else left off."""
+        self._inbound = None if inbound.is_clean else inbound
+
     # Reading.
 
     def _read(self) -> None:

@@ -34,12 +34,15 @@ class Upgrade:
         self._request = request
         self._inbound = Inbound(house.engine.max_http_buffer_size)
         self._probed = self._over = False
+        self._client: WebSocketClient | None = None
 
     def ready(self, events: int) -> None:
         try:
             data = self._tcp.recv(READ)
             for message in self._inbound.feed(data):
                 self._take(message)
+            if self._client is not None:
+                self._client.inherit(self._inbound)
         except (BlockingIOError, InterruptedError):
             return
         except (OSError, BadFrame):
@@ -51,8 +54,10 @@ class Upgrade:
         if not self._over:
             self._give_up()
 
-    def _take(self, message: object) -> None:
-        if message == "2probe" and not self._probed:
+    def _take(self, message: str | bytes) -> None:
+        if self._client is not None:  # came together with the last of the probe
+            self._client.take(message)
+        elif message == "2probe" and not self._probed:
             self._probed = self._polling.upgrading = True
             self._tcp.send(text_frame(b"3probe"))
             self._polling.queue.put(Packet(NOOP))
@@ -70,6 +75,7 @@ class Upgrade:
         house.poller.hand_to(self._tcp.fileno(), client, IN)
         for packet in _drained(polling.queue):
             client.send(packet)
+        self._client = client
         polling.queue.put(None)  # whoever still polls is let go
 
     def _give_up(self) -> None:
