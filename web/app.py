@@ -8,6 +8,7 @@ from engineio.payload import Payload
 from flask import Flask
 from flask_socketio import SocketIO
 from prometheus_client import CollectorRegistry
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from jobcast import Settings
 from jobcast.broadcaster import ledger_from
@@ -132,6 +133,8 @@ def create_app(settings: Settings) -> Web:
 
 def _flask_app(settings: Settings) -> Flask:
     app = Flask("web", static_folder=None)
+    if hops := settings.jobcast_proxy_hops:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
     app.config["MAX_CONTENT_LENGTH"] = settings.jobcast_max_body_bytes
     register_problems(app)
     return app
@@ -175,8 +178,7 @@ def _add_limits(
     app: Flask, socketio: SocketIO, services: Services, connections: Connections, sessions: Sessions
 ) -> Turnstile:
     settings = services.settings
-    hops = settings.jobcast_proxy_hops
-    addresses = Addresses(hops, counts_loopback=settings.jobcast_limit_loopback)
+    addresses = Addresses(settings.jobcast_proxy_hops, counts_loopback=settings.jobcast_limit_loopback)
     turnstile = Turnstile(socketio.server, connections, sessions, addresses)
     tarpit = Tarpit(socketio.sleep)
     limit_requests(app, services, addresses, tarpit)

@@ -192,7 +192,7 @@ class WebSocketClient:
         self._drop()
         return None
 
-    def take(self, message: str | bytes) -> None:
+    def take(self, message: str | bytes | Ping | Close) -> None:
         """Handle a message that was read for this client by somebody else."""
         self._handle(message)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from engineio.packet import NOOP, Packet
 
 from web.fanout.door.client import READ, WebSocketClient
-from web.fanout.door.frames import BadFrame, Inbound, text_frame
+from web.fanout.door.frames import BadFrame, Close, Inbound, Ping, text_frame
 from web.fanout.door.readiness import IN
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Upgrade:
         if not self._over:
             self._give_up()
 
-    def _take(self, message: str | bytes) -> None:
+    def _take(self, message: str | bytes | Ping | Close) -> None:
         if self._client is not None:  # came together with the last of the probe
             self._client.take(message)
         elif message == "2probe" and not self._probed:

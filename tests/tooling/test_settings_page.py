@@ -1,0 +1,16 @@
+"""The page of settings names all of them."""
+
+from __future__ import annotations
+
+import re
+
+from tasks.settings import WorkSettings
+from tests.stack import ROOT
+
+
+def test_every_setting_is_on_the_page():
+    """In full, or by its end where a row names several of a kind."""
+    page = (ROOT / "docs" / "settings.md").read_text()
+    named = re.findall(r"`(…?[A-Z_]+…?)`", page)
+    ends = tuple(name.strip("…") for name in named if not name.endswith(("…", "_")))
+    assert not [name for name in WorkSettings.model_fields if not name.upper().endswith(ends)]
