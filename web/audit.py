@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Mapping
 from typing import Any, Final, Literal
 
 import flask
@@ -20,6 +21,8 @@ Extent = Literal["all", "changes", "off"]
 Kind = Literal[
     "connect", "disconnect", "subscribe", "refuse", "limit", "publish", "sync", "approve", "cancel"
 ]
+
+Environ = Mapping[str, Any]
 
 LOGGER: Final = "jobcast.audit"
 _CHANGES: Final[frozenset[Kind]] = frozenset({"refuse", "limit", "publish", "sync", "approve", "cancel"})
@@ -66,27 +69,29 @@ def start(extent: Extent, *, keyed: bool = True) -> None:
         logger.addHandler(logging.StreamHandler(sys.stderr))
 
 
-def note(kind: Kind, **ids: str | None) -> None:
+def note(kind: Kind, environ: Environ | None = None, /, **ids: str | None) -> None:
     """Write one line; cheap when this kind is not noted.
 
-    In a request, and when a client comes or goes, the address and the request's id are added.
+    The address is added where there is an ``environ`` or a request, the request's id in a request.
     """
     if kind in _Noted.kinds:
-        known = {name: _safe(value) for name, value in (ids | _origin()).items() if value}
+        known = {name: _safe(value) for name, value in (ids | _origin(environ)).items() if value}
         _log.info(kind, **known)
 
 
-def refused(code: str, **ids: str | None) -> None:
+def refused(code: str, environ: Environ | None = None, /, **ids: str | None) -> None:
     """Note a refusal, if its code is one: a mistyped id or a store that is away is nobody's attempt."""
     if kind := _REFUSALS.get(code):
-        note(kind, code=code, **ids)
+        note(kind, environ, code=code, **ids)
 
 
 def _safe(value: str) -> str:
     return "(a token)" if _JWT in value else value
 
 
-def _origin() -> dict[str, str | None]:
+def _origin(environ: Environ | None) -> dict[str, str | None]:
+    if environ is not None:
+        return {"address": environ.get("REMOTE_ADDR")}
     if not flask.has_request_context():
         return {}
     return {"address": flask.request.remote_addr, "request_id": request_id()}

@@ -45,7 +45,7 @@ def _parsed(message: str | bytes) -> dict[str, Any]:
     if len(message) > LARGEST_MESSAGE:
         raise InvalidPayload(f"an envelope has at most {LARGEST_MESSAGE} characters")
     try:
-        decoded = json.loads(message, parse_constant=_refuse_constant)
+        decoded = _DECODER.decode(message if isinstance(message, str) else message.decode())
     except (ValueError, RecursionError) as error:
         raise InvalidPayload("no JSON") from error
     if not isinstance(decoded, dict) or decoded.get("method") != "emit" or "data" not in decoded:
@@ -56,6 +56,10 @@ def _parsed(message: str | bytes) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> None:
     raise InvalidPayload(f"{name} is no JSON")
+
+
+#: Made once: ``json.loads`` with an argument makes one for each message.
+_DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
 def check_emit(message: Mapping[str, Any]) -> None:

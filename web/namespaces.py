@@ -7,7 +7,6 @@ import logging
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-import flask
 from flask_socketio import ConnectionRefusedError as ConnectionRefused
 from flask_socketio import Namespace
 
@@ -45,29 +44,31 @@ class BaseNamespace(Namespace):  # type: ignore[misc]  # untyped library
         self.sessions = sessions
 
     def trigger_event(self, event: str, *args: Any) -> Any:
-        """Only the library's own connect and disconnect, and the events of the table."""
+        """Only the library's own connect and disconnect, and the events of the table.
+
+        Without Flask-SocketIO's request context, which takes longer than all that is done in it: thousands
+        connect at once. A handler that wants ``flask.request`` is an ordinary Flask-SocketIO handler.
+        """
         if event in ("connect", "disconnect"):
             if self.socketio.server.manager.is_connected(args[0], self.namespace):
                 return None  # a client that calls its event so
-            return super().trigger_event(event, *args)
+            return self._connect(*args) if event == "connect" else self._disconnect(*args)
         if event not in self.events:
             return None
         return self._answered(getattr(self, self.events[event]), *args)
 
-    def on_connect(self, auth: Any = None) -> None:
-        sid = flask.request.sid  # type: ignore[attr-defined]  # set by Flask-SocketIO
+    def _connect(self, sid: str, environ: dict[str, Any], auth: Any = None) -> None:
         try:
             token = auth.get("token") if isinstance(auth, dict) else None
             self.sessions.open(self.namespace, sid, self.services.gate.identify(token))
         except Refused as refused:
-            audit.refused(refused.code, sid=sid, namespace=self.namespace)
+            audit.refused(refused.code, environ, sid=sid, namespace=self.namespace)
             data = {"code": refused.code} | _retry_after(refused)
             raise ConnectionRefused(refused.message, data) from None
-        audit.note("connect", user=self.identity(sid).user, sid=sid, namespace=self.namespace)
+        audit.note("connect", environ, user=self.identity(sid).user, sid=sid, namespace=self.namespace)
         self.greet(sid)
 
-    def on_disconnect(self, reason: str) -> None:
-        sid = flask.request.sid  # type: ignore[attr-defined]
+    def _disconnect(self, sid: str, reason: str = "") -> None:
         audit.note("disconnect", sid=sid, namespace=self.namespace, reason=str(reason))
         self.sessions.close(sid)
         self.subscriber.forget(sid)

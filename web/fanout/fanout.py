@@ -77,7 +77,7 @@ class Fanout:
             self._cap(cut)
         else:
             self.counters.nobody_here += 1
-        self._breathe_if_due()
+        self.breathe_if_due()
         return True
 
     def flush(self) -> None:
@@ -85,7 +85,8 @@ class Fanout:
         self._outbox.flush()
         self._slice_ends = self._clock() + SLICE
 
-    def _breathe_if_due(self) -> None:
+    def breathe_if_due(self) -> None:
+        """In the middle of much work: send what came of it, and let others have their turn."""
         if self._clock() >= self._slice_ends:
             self._outbox.breathe()
             self._slice_ends = self._clock() + SLICE
@@ -166,7 +167,7 @@ class Fanout:
                 self.counters.no_room += 1
                 self.behind[subscription] = None
             if number % SHARE == 0:
-                self._breathe_if_due()
+                self.breathe_if_due()
 
     def _catch_up(self, topic: Topic, sequence: int, epoch: str | None) -> None:
         behind = [

@@ -1,15 +1,14 @@
 """python-socketio's client manager with our listener in it.
 
-``_listen`` and ``_publish`` are the two methods python-socketio asks a backend to implement. Our own
-envelopes go to the fan-out; anything else takes the stock path, so that an unmodified
-``flask_socketio.SocketIO(message_queue=…)`` in somebody's existing worker is delivered too.
+Our own envelopes go to the fan-out. A stock emit is checked and sent to whoever is in its room, so that an
+unmodified ``flask_socketio.SocketIO(message_queue=…)`` in somebody's existing worker is delivered too.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from typing import Any
+import logging
+from typing import Any, Final
 
 import redis
 from engineio.packet import MESSAGE, Packet
@@ -17,10 +16,17 @@ from engineio.packet import MESSAGE, Packet
 from jobcast.ledger.redis import connect
 from web import incoming
 from web.fanout.channels import Channels
+from web.fanout.door.client import WebSocketClient
+from web.fanout.events import frame_of
 from web.fanout.fanout import SHARE, Fanout
 from web.fanout.listener import Listener
 from web.fanout.rooms import Rooms
 from web.fanout.subscriptions import Subscriptions
+
+logger = logging.getLogger(__name__)
+
+#: Made once: ``json.dumps`` with arguments makes one for each message.
+_ENCODER: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False)
 
 
 class FanoutManager(Rooms):
@@ -48,10 +54,21 @@ class FanoutManager(Rooms):
     def _publish(self, data: dict[str, Any]) -> None:
         self._redis.publish(self.channel, self.json.dumps(data))
 
-    def _listen(self) -> Iterator[dict[str, Any]]:
+    def _thread(self) -> None:
+        """What ``initialize`` starts: for ever, whatever arrives."""
         for message in self.listener.messages():
-            if not self._fanout.receive(message) and (emit := incoming.accept(message)) is not None:
-                yield emit
+            try:
+                self._take(message)
+            except Exception:
+                logger.exception("a message of the queue is passed over after an error of our own")
+
+    def _take(self, message: bytes) -> None:
+        if self._fanout.receive(message):
+            return
+        emit = incoming.accept(message)
+        if emit is not None and emit.get("host_id") != self.host_id:
+            self._handle_emit(emit)
+        self._fanout.breathe_if_due()
 
     def _handle_emit(self, message: dict[str, Any]) -> None:
         if message.get("callback") or message.get("binary") or message.get("skip_sid"):
@@ -62,19 +79,27 @@ class FanoutManager(Rooms):
     def _send_to_all(self, message: dict[str, Any]) -> None:
         """A stock emit, encoded once and only when somebody here is in its room."""
         namespace = message.get("namespace") or "/"
-        members = list(self.get_participants(namespace, message.get("room")))
+        members = self.members(namespace, message.get("room"))
         if not members:
             return
         packet = _event_packet(namespace, message["event"], message.get("data"))
-        for number, (_, eio_sid) in enumerate(members, 1):
-            self.server._send_eio_packet(eio_sid, packet)
+        for number, eio_sid in enumerate(members, 1):
+            self._post(eio_sid, packet)
             if number % SHARE == 0:
-                self.server.sleep(0)
+                self._fanout.breathe_if_due()
+
+    def _post(self, eio_sid: str, packet: Packet) -> None:
+        """Send with the next flush where there is one."""
+        client = self.server.eio.sockets.get(eio_sid)
+        if type(client) is WebSocketClient:
+            client.post(frame_of(packet))
+        elif client is not None:
+            self.server._send_eio_packet(eio_sid, packet)
 
 
 def _event_packet(namespace: str, event: Any, data: Any) -> Packet:
     """The Engine.IO packet of a Socket.IO event; raise ValueError for NaN, which no browser can read."""
     arguments = data if isinstance(data, list) else [data]
     prefix = "" if namespace == "/" else f"{namespace},"
-    encoded = json.dumps([event, *arguments], separators=(",", ":"), allow_nan=False)
+    encoded = _ENCODER.encode([event, *arguments])
     return Packet(MESSAGE, f"2{prefix}{encoded}")

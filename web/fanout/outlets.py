@@ -33,23 +33,23 @@ FEW: Final = 256
 class Outlet:
     """Sends to one Engine.IO client as long as it reads, whatever its transport is at the moment."""
 
-    __slots__ = ("_eio", "_eio_sid", "_queued")
+    __slots__ = ("_eio", "_queued", "eio_sid")
 
     def __init__(self, eio: engineio.Server, eio_sid: str) -> None:
         self._eio = eio
-        self._eio_sid = eio_sid
+        self.eio_sid = eio_sid
         self._queued = 0
 
     def send(self, event: Event) -> bool:
         """Take the event; False when the client has gone or is too far behind."""
-        socket = self._eio.sockets.get(self._eio_sid)
+        socket = self._eio.sockets.get(self.eio_sid)
         if type(socket) is WebSocketClient:
             return socket.offer(event)
         return socket is not None and self._queue(socket, event.packet)
 
     def has_room(self) -> bool:
         """Whether the client would be sent something now."""
-        socket = self._eio.sockets.get(self._eio_sid)
+        socket = self._eio.sockets.get(self.eio_sid)
         if type(socket) is WebSocketClient:
             return socket.has_room
         return socket is not None and not socket.closed and self._has_room(socket)

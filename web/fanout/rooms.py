@@ -57,6 +57,14 @@ class Rooms(socketio.PubSubManager):  # type: ignore[misc]  # untyped library
         own = [sid] if self.is_sid_room(namespace, sid) else []
         return [*own, *self._subscriptions.rooms_of(sid), *self._entered.get(sid, ())]
 
+    def members(self, namespace: str, room: Any) -> list[str]:
+        """The Engine.IO ids of those in a room; the short way for the room of a topic."""
+        if isinstance(room, str) and self._subscriptions.has_followers(room):
+            followers = self._subscriptions.of_room(room)
+            if room not in self.rooms.get(namespace, ()) and followers[0].topic.namespace == namespace:
+                return [follower.way.eio_sid for follower in followers]
+        return [eio_sid for _, eio_sid in self.get_participants(namespace, room)]
+
     def _members(self, namespace: str, room: str) -> Iterable[tuple[str, str]]:
         if eio_sid := self.eio_sid_from_sid(room, namespace):
             return [(room, eio_sid)]

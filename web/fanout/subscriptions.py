@@ -22,6 +22,9 @@ Placed = tuple[int, str, Event]
 class Way(Protocol):
     """Where a client's packets go; an Outlet."""
 
+    @property
+    def eio_sid(self) -> str: ...
+
     def send(self, event: Event) -> bool: ...
 
     def has_room(self) -> bool: ...

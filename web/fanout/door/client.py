@@ -125,16 +125,17 @@ class WebSocketClient:
         """Take an event, for the next flush, unless the client is too far behind for it."""
         if self._state != OPEN or self._unsent_bytes >= ROOM:
             return False
-        frame = event.frame
-        if self._unsent is None:
-            self._unsent = [frame]
-            self._house.outbox.add(self)
-        else:
-            self._unsent.append(frame)
-        self._unsent_bytes += len(frame)
-        if self._unsent_bytes >= FULL and not self._blocked:
-            self._send_unsent()
+        self._keep(event.frame)
         return True
+
+    def post(self, frame: bytes) -> None:
+        """Take a stock emit, for the next flush; a client that lets too many of them wait is cut off."""
+        if self._state != OPEN:
+            return
+        if self._unsent_bytes > 2 * ROOM:
+            self.cut_off("does not read its messages")
+        else:
+            self._keep(frame)
 
     def flush(self) -> None:
         """Send what was offered, as far as the kernel takes it."""
@@ -155,6 +156,16 @@ class WebSocketClient:
         if self._state != GONE:
             logger.warning("client %s %s, disconnected", self.sid, why)
             self._lose()
+
+    def _keep(self, frame: bytes) -> None:
+        if self._unsent is None:
+            self._unsent = [frame]
+            self._house.outbox.add(self)
+        else:
+            self._unsent.append(frame)
+        self._unsent_bytes += len(frame)
+        if self._unsent_bytes >= FULL and not self._blocked:
+            self._send_unsent()
 
     # The poller and the wheel.
 

@@ -200,6 +200,13 @@ class Visitor:
         request = self._request
         if request is None:
             raise NotOurs
+        request.take_in_hand()
+        try:
+            self._answer_to(request)
+        finally:
+            request.let_go()
+
+    def _answer_to(self, request: Request) -> None:
         opening = answer(request.headers())
         query = _checked_query(self._house.engine, request)
         if sid := query.get("sid"):

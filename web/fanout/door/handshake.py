@@ -32,12 +32,13 @@ class NotOurs(Exception):
 class Request:
     """One opening request, kept as the bytes that came; 15,000 parsed ones would be 15,000 dictionaries."""
 
-    __slots__ = ("_head", "_peer", "_scope")
+    __slots__ = ("_environ", "_head", "_peer", "_scope")
 
     def __init__(self, head: bytes, peer: tuple[Any, ...], scope: dict[str, Any]) -> None:
         self._head = head
         self._peer = peer
         self._scope = scope
+        self._environ: dict[str, Any] | None = None
 
     @property
     def size(self) -> int:
@@ -63,7 +64,19 @@ class Request:
         return split.path, split.query
 
     def environ(self) -> dict[str, Any]:
-        """What WSGI would have said of it: enough for ``flask.request`` in a handler."""
+        """What WSGI would have said of it: enough for ``flask.request`` in a handler.
+
+        A copy, made anew unless the request is *in hand*: several look at it while a client comes in.
+        """
+        return dict(self._environ) if self._environ is not None else self._made()
+
+    def take_in_hand(self) -> None:
+        self._environ = self._made()
+
+    def let_go(self) -> None:
+        self._environ = None
+
+    def _made(self) -> dict[str, Any]:
         path, query = self.target()
         peer = (*self._peer, "", "")
         environ = {
