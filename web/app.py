@@ -22,6 +22,7 @@ from web.fanout.door.outbox import Outbox
 from web.fanout.fanout import Fanout
 from web.fanout.manager import FanoutManager
 from web.fanout.outlets import guard_queues
+from web.fanout.strict import StrictPacket, guard_packets
 from web.fanout.subscriptions import Subscriptions
 from web.headers import add_headers
 from web.jobs import Jobs
@@ -134,11 +135,13 @@ def _socketio(app: Flask, manager: FanoutManager, settings: Settings, is_allowed
         manage_session=False,
         ping_interval=PING_INTERVAL,
         max_http_buffer_size=CLIENT_MESSAGE_LIMIT,
+        serializer=StrictPacket,
         transports=["websocket"] if settings.shares_port else None,  # a poll might reach another process
         monitor_clients=False,  # web.fanout.door does, for everybody in one loop
     )
     note_acks(socketio.server)
     guard_queues(socketio.server)
+    guard_packets(socketio.server)
     return socketio
 
 
