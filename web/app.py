@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engineio.payload import Payload
 from flask import Flask
 from flask_socketio import SocketIO
 from prometheus_client import CollectorRegistry
@@ -23,6 +22,7 @@ from web.fanout.door.outbox import Outbox
 from web.fanout.fanout import Fanout
 from web.fanout.manager import FanoutManager
 from web.fanout.outlets import guard_queues
+from web.fanout.strict import StrictPacket, guard_packets
 from web.fanout.subscriptions import Subscriptions
 from web.gate import Gate
 from web.headers import add_headers
@@ -56,8 +56,6 @@ from web.turnstile import HandshakeLimit, Turnstile
 
 #: Seconds between pings, below the 55 s of silence after which platforms cut a connection.
 PING_INTERVAL = 20
-#: Packets in one request of long polling; a client that comes back sends all its subscriptions in one.
-PACKETS_AT_ONCE = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +139,6 @@ def _flask_app(settings: Settings) -> Flask:
 
 
 def _socketio(app: Flask, manager: FanoutManager, settings: Settings, is_allowed: IsAllowed) -> SocketIO:
-    Payload.max_decode_packets = PACKETS_AT_ONCE
     # The manager is given to init_app: a channel given to SocketIO() would be lost there.
     socketio = SocketIO()
     socketio.init_app(
@@ -153,11 +150,13 @@ def _socketio(app: Flask, manager: FanoutManager, settings: Settings, is_allowed
         manage_session=False,
         ping_interval=PING_INTERVAL,
         max_http_buffer_size=settings.jobcast_limit_message_bytes,
+        serializer=StrictPacket,
         transports=["websocket"] if settings.shares_port else None,  # a poll might reach another process
         monitor_clients=False,  # web.fanout.door does, for everybody in one loop
     )
     note_acks(socketio.server)
     guard_queues(socketio.server)
+    guard_packets(socketio.server)
     return socketio
 
 

@@ -21,9 +21,16 @@ def origin_check(settings: Settings) -> IsAllowed:
     def is_allowed(origin: str | None, environ: Mapping[str, Any]) -> bool:
         if origin is None:
             return False
-        return origin in listed or urlsplit(origin).netloc in _own_hosts(environ)
+        return origin in listed or _host(origin) in _own_hosts(environ)
 
     return is_allowed
+
+
+def _host(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:  # "http://["
+        return None
 
 
 def _own_hosts(environ: Mapping[str, Any]) -> set[str]:

@@ -94,6 +94,8 @@ class Subscriber:
             raise Refused("too-many-subscriptions", f"at most {self._limit} topics a client")
 
     def _join(self, sid: str, topic: Topic) -> Subscription:
+        if not self._server.manager.is_connected(sid, topic.namespace):
+            raise Refused("unavailable", "the client has gone")  # while its right to join was looked up
         eio_sid = self._server.manager.eio_sid_from_sid(sid, topic.namespace)
         return self._subscriptions.open(sid, topic, Outlet(self._server.eio, eio_sid))
 

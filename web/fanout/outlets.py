@@ -33,17 +33,23 @@ FEW: Final = 256
 class Outlet:
     """Sends to one Engine.IO client as long as it reads, whatever its transport is at the moment."""
 
-    __slots__ = ("_eio", "_queued", "eio_sid")
+    __slots__ = ("_direct", "_eio", "_queued", "eio_sid")
 
     def __init__(self, eio: engineio.Server, eio_sid: str) -> None:
         self._eio = eio
         self.eio_sid = eio_sid
         self._queued = 0
+        self._direct: WebSocketClient | None = None
 
     def send(self, event: Event) -> bool:
         """Take the event; False when the client has gone or is too far behind."""
+        if self._direct is not None and self._direct.offer(event):
+            return True
         socket = self._eio.sockets.get(self.eio_sid)
         if type(socket) is WebSocketClient:
+            if socket is self._direct:
+                return False
+            self._direct = socket  # from now on without looking it up
             return socket.offer(event)
         return socket is not None and self._queue(socket, event.packet)
 

@@ -54,8 +54,10 @@ class Rooms(socketio.PubSubManager):  # type: ignore[misc]  # untyped library
         yield from found.items()
 
     def get_rooms(self, sid: str, namespace: str) -> list[str]:
-        own = [sid] if self.is_sid_room(namespace, sid) else []
-        return [*own, *self._subscriptions.rooms_of(sid), *self._entered.get(sid, ())]
+        if not self.is_sid_room(namespace, sid):
+            return []
+        found = {sid: None} | dict.fromkeys(self._subscriptions.rooms_of(sid))
+        return list(found | dict.fromkeys(self._entered.get(sid, ())))
 
     def members(self, namespace: str, room: Any) -> list[str]:
         """The Engine.IO ids of those in a room; the short way for the room of a topic."""

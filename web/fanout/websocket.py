@@ -12,15 +12,43 @@ from typing import Any
 import socketio
 from engineio.async_drivers.eventlet import WebSocketWSGI
 
+from web.fanout.strict import BadPacket, decoded
+
 
 class PlainWebSocket(WebSocketWSGI):  # type: ignore[misc]  # untyped library
     """Leaves the TCP socket on the Engine.IO socket as ``tcp``."""
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
-        self.handler.__self__.tcp = environ["eventlet.input"].get_socket()
+        handle: Any = self.handler  # type: ignore[has-type]
+        client = handle.__self__
+        client.tcp = environ["eventlet.input"].get_socket()
+        limit = client.server.max_http_buffer_size
+        self.handler = lambda ws: handle(Strict(ws, limit))
         answer: Iterable[bytes] = super().__call__(environ, start_response)
         return answer
+
+
+class Strict:
+    """An eventlet WebSocket that ends with the first thing that is no packet; engineio would raise."""
+
+    def __init__(self, ws: Any, limit: int) -> None:
+        self._ws = ws
+        self._limit = limit
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._ws, name)
+
+    def wait(self) -> Any:
+        """The next message; None when there are no more."""
+        try:
+            message = self._ws.wait()
+            if message is None or len(message) > self._limit:
+                return None
+            decoded(message)
+        except (OSError, ValueError, RuntimeError, BadPacket):
+            return None
+        return message
 
 
 def use_plain_websockets(server: socketio.Server) -> None:

@@ -11,15 +11,17 @@ from __future__ import annotations
 import logging
 import socket
 from collections import deque
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from engineio import packet as engine
 from engineio.exceptions import SocketIsClosedError
 
 from web.fanout.door import frames
-from web.fanout.door.frames import BadFrame, Close, Inbound, Ping
+from web.fanout.door.frames import BadFrame, Close, Inbound, Message, Ping
 from web.fanout.door.readiness import ERROR, HUNG_UP, IN, OUT
 from web.fanout.events import Event, frame_of
+from web.fanout.strict import BadPacket, decoded
 
 if TYPE_CHECKING:
     from web.fanout.door.door import House
@@ -28,12 +30,14 @@ logger = logging.getLogger(__name__)
 
 #: Bytes that may wait for a client before it counts as slow; answers may go to twice that.
 ROOM: Final = 128 * 1024
-#: Bytes read at once.
-READ: Final = 64 * 1024
+#: Bytes read at once; as tiny frames they take 20 ms to parse.
+READ: Final = 16 * 1024
 #: Bytes of events that are sent even though more may be at hand.
 FULL: Final = 32 * 1024
 #: Messages of one client that may wait to be handled; it is not read from meanwhile.
 BACKLOG: Final = 64
+#: Messages of one client that are handled before others have their turn.
+SHARE: Final = 16
 #: Seconds for the last bytes, and the other side's farewell, once a connection was closed.
 LINGER: Final = 2.0
 
@@ -95,14 +99,16 @@ class WebSocketClient:
             self._session = {}
         return self._session
 
+    @session.setter
+    def session(self, session: dict[str, Any]) -> None:
+        self._session = session
+
     def send(self, packet: engine.Packet) -> None:
         """Send an answer or a stock emit; a client that lets too many of them wait is cut off."""
         if self.closed:
             raise SocketIsClosedError
-        if self._unsent_bytes > 2 * ROOM:
-            self.cut_off("does not read its messages")
-        elif self._state == OPEN:
-            self._write(frame_of(packet))
+        if self._state == OPEN:
+            self._answer(frame_of(packet))
 
     def check_ping_timeout(self) -> bool:
         """The wheel does that."""
@@ -112,7 +118,7 @@ class WebSocketClient:
 
     def close(self, wait: bool = True, abort: bool = False, reason: str | None = None) -> None:
         """End the connection; ``abort`` leaves out Engine.IO's farewell. Handlers have run on return."""
-        if self.closed or self.closing:
+        if self.closing:
             return
         if not abort:
             self._write(_CLOSE)
@@ -125,7 +131,12 @@ class WebSocketClient:
         """Take an event, for the next flush, unless the client is too far behind for it."""
         if self._state != OPEN or self._unsent_bytes >= ROOM:
             return False
-        self._keep(event.frame)
+        frame = event.frame
+        if self._unsent is None or self._unsent_bytes + len(frame) >= FULL:
+            self._keep(frame)
+        else:  # the usual case in a burst, without a call
+            self._unsent.append(frame)
+            self._unsent_bytes += len(frame)
         return True
 
     def post(self, frame: bytes) -> None:
@@ -203,15 +214,12 @@ class WebSocketClient:
         self._drop()
         return None
 
-    def take(self, message: str | bytes | Ping | Close) -> None:
-        """Handle a message that was read for this client by somebody else."""
-        self._handle(message)
-
-    def inherit(self, inbound: Inbound) -> None:
-        """Go on reading where somebody else left off."""
-        self._inbound = None if inbound.is_clean else inbound
-
     # Reading.
+
+    def go_on(self, inbound: Inbound, messages: Iterator[Message]) -> None:
+        """Take over from an upgrade, in the middle of what it was reading."""
+        self._inbound = inbound
+        self._take(messages)
 
     def _read(self) -> None:
         try:
@@ -223,23 +231,25 @@ class WebSocketClient:
         if not data:
             self._lose()
         elif self._state == OPEN:
-            self._take(data)
+            if self._inbound is None:
+                self._inbound = Inbound(self._house.engine.max_http_buffer_size)
+            self._take(self._inbound.feed(data))
 
-    def _take(self, data: bytes) -> None:
-        inbound = self._inbound or Inbound(self._house.engine.max_http_buffer_size)
+    def _take(self, messages: Iterator[Message]) -> None:
         try:
-            for message in inbound.feed(data):
+            for message in messages:
                 self._handle(message)
                 if self._state != OPEN:
                     return
         except BadFrame as error:
             self._refuse(error.code, str(error))
             return
-        self._inbound = None if inbound.is_clean else inbound
+        if self._inbound is not None and self._inbound.is_clean:
+            self._inbound = None
 
-    def _handle(self, message: str | bytes | Ping | Close) -> None:
+    def _handle(self, message: Message) -> None:
         if isinstance(message, Ping):
-            self._write(frames.pong_frame(message))
+            self._answer(frames.pong_frame(message))
         elif isinstance(message, Close):
             self._shut(frames.NORMAL)
             self._later_disconnect(self.server.reason.TRANSPORT_CLOSE)
@@ -265,28 +275,40 @@ class WebSocketClient:
                 self._watch()
 
     def _work(self) -> None:
-        backlog = self._backlog
-        while backlog:
-            item = backlog.popleft()
-            self._dispatch(item)
-            if len(backlog) == BACKLOG - 1:
+        """Handle a few, and the rest when it is our turn again."""
+        for _ in range(SHARE):
+            if not self._backlog:
+                break
+            self._dispatch(self._backlog.popleft())
+            if len(self._backlog) == BACKLOG - 1:
                 self._watch()
-        self._backlog = None
+        if self._backlog:
+            self._house.turns.slow(self._work)
+        else:
+            self._backlog = None
 
     def _dispatch(self, item: Any) -> None:
+        if self.closing:
+            return  # nothing is heard of a client that has been taken leave of
         if isinstance(item, _Farewell):
             self._tell_disconnect(item.reason)
             return
         try:
-            packet = engine.Packet(encoded_packet=item)
-        except (ValueError, IndexError):
-            self._refuse(frames.PROTOCOL_ERROR, "no Engine.IO packet")
+            packet = decoded(item)
+        except BadPacket as error:
+            self._end(frames.PROTOCOL_ERROR, str(error))
             return
         if packet.packet_type == engine.MESSAGE:
             self.server._trigger_event("message", self.sid, packet.data, run_async=False)
         elif packet.packet_type == engine.CLOSE:
             self._shut(frames.NORMAL)
             self._tell_disconnect(self.server.reason.CLIENT_DISCONNECT)
+
+    def _end(self, code: int, why: str) -> None:
+        """Refuse what is being handled; what came after it does not count."""
+        logger.info("client %s is closed: %s", self.sid, why)
+        self._shut(code)
+        self._tell_disconnect(self.server.reason.TRANSPORT_ERROR)
 
     def _later_disconnect(self, reason: str) -> None:
         if not self.closing:
@@ -302,6 +324,12 @@ class WebSocketClient:
         self.server.sockets.pop(self.sid, None)
 
     # Writing.
+
+    def _answer(self, frame: bytes) -> None:
+        if self._unsent_bytes > 2 * ROOM:
+            self.cut_off("does not read its messages")
+        else:
+            self._write(frame)
 
     def _write(self, frame: bytes) -> None:
         """Send now, or after what waits already."""

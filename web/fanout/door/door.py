@@ -87,6 +87,9 @@ class Door:
         """Begin to accept."""
         raw = self._listening.fd
         raw.setblocking(False)
+        if raw.family != socket.AF_UNIX:
+            # Small events do not wait for each other. Inherited by what is accepted.
+            raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._house.poller.watch(raw.fileno(), self, IN)
 
     def __getattr__(self, name: str) -> Any:
@@ -195,6 +198,9 @@ class Visitor:
             self._leave_to_wsgi()
         except OSError:
             self._turn_away()
+        except Exception:
+            logger.exception("a connection is turned away after an error of our own")
+            self._turn_away()
 
     def _answer(self) -> None:
         request = self._request
@@ -220,18 +226,18 @@ class Visitor:
         engine = self._house.engine
         self._tcp.recv(request.size)
         client = WebSocketClient(self._house, self._tcp, engine.generate_id())
+        self._tcp.sendall(opening + text_frame(_open_packet(engine, client.sid)))
         self._house.admit(client, request)
-        self._tcp.send(opening + text_frame(_open_packet(engine, client.sid)))
         engine._trigger_event("connect", client.sid, request, run_async=False)
         self._house.counters.websockets += 1
         self._house.poller.hand_to(self._tcp.fileno(), client, IN)
 
     def _change_transport(self, request: Request, opening: bytes, sid: str) -> None:
         polling = self._house.engine.sockets.get(sid)
-        if polling is None or polling.upgraded or polling.upgrading or not polling.connected:
+        if polling is None or polling.upgraded or polling.closed or not polling.connected:
             raise NotOurs
         self._tcp.recv(request.size)
-        self._tcp.send(opening)
+        self._tcp.sendall(opening)
         upgrade = Upgrade(self._house, self._tcp, polling, request)
         self._house.counters.upgrades += 1
         self._house.wheel.add(upgrade, PATIENCE)

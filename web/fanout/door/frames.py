@@ -15,8 +15,8 @@ GOING_AWAY: Final = CloseReason.GOING_AWAY
 TOO_BIG: Final = CloseReason.MESSAGE_TOO_BIG
 PROTOCOL_ERROR: Final = CloseReason.PROTOCOL_ERROR
 POLICY: Final = CloseReason.POLICY_VIOLATION
-#: Frames one message may come in: an empty one costs its sender six bytes and us an object.
-PARTS_LIMIT: Final = 1024
+#: Parts of an incomplete message that are kept apart; a client may send byte by byte.
+PARTS: Final = 1024
 
 
 class BadFrame(Exception):
@@ -72,6 +72,9 @@ class Close(int):
     __slots__ = ()
 
 
+Message = str | bytes | Ping | Close
+
+
 class Inbound:
     """What one client has sent, message by message; ``limit`` is the largest, in bytes or characters."""
 
@@ -83,7 +86,7 @@ class Inbound:
         self._parts: list[str | bytes] = []
         self._size = 0
 
-    def feed(self, data: bytes) -> Iterator[str | bytes | Ping | Close]:
+    def feed(self, data: bytes) -> Iterator[Message]:
         """Messages as str or bytes, pings and the close; raise BadFrame."""
         self._protocol.receive_bytes(data)
         try:
@@ -99,7 +102,7 @@ class Inbound:
         message = self._protocol._message_decoder
         return not len(decoder.buffer) and decoder.header is None and message.opcode is None
 
-    def _take(self, opcode: Opcode, payload: object, finished: bool) -> Iterator[str | bytes | Ping | Close]:
+    def _take(self, opcode: Opcode, payload: object, finished: bool) -> Iterator[Message]:
         if opcode is Opcode.CLOSE and isinstance(payload, tuple):
             yield Close(payload[0])
         elif opcode is Opcode.PING and isinstance(payload, bytes):
@@ -110,8 +113,10 @@ class Inbound:
     def _collect(self, payload: str | bytes, finished: bool) -> Iterator[str | bytes]:
         self._size += len(payload)
         self._parts.append(payload)
-        if self._size > self._limit or len(self._parts) > PARTS_LIMIT:
+        if self._size > self._limit:
             raise BadFrame(TOO_BIG, "message too big")
+        if finished or len(self._parts) > PARTS:
+            self._parts = [type(payload)().join(self._parts)]  # type: ignore[arg-type]  # all of one type
         if finished:
-            parts, self._parts, self._size = self._parts, [], 0
-            yield type(payload)().join(parts)  # type: ignore[arg-type]  # all of one type
+            (message,), self._parts, self._size = self._parts, [], 0
+            yield message

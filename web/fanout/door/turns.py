@@ -6,6 +6,7 @@ would wait for all of it.
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable
 from typing import Final
@@ -17,6 +18,11 @@ from eventlet.greenpool import GreenPool
 SHARE: Final = 8
 #: Pieces of work that may wait for something, such as Redis, at the same time; others wait for their turn.
 AT_ONCE: Final = 128
+
+#: Seconds between two looks when all of those wait.
+STALLED: Final = 0.005
+
+logger = logging.getLogger(__name__)
 
 Work = Callable[[], None]
 
@@ -45,11 +51,19 @@ class Turns:
                 self._wake = eventlet.Event()
                 self._wake.wait()
             for _ in range(min(SHARE, len(self._quick))):
-                self._quick.popleft()()
-            for _ in range(min(SHARE, len(self._slow))):
-                self._pool.spawn_n(self._slow.popleft())
-            eventlet.sleep(0)
+                _do(self._quick.popleft())
+            for _ in range(min(SHARE, len(self._slow), self._pool.free())):
+                self._pool.spawn_n(_do, self._slow.popleft())
+            # With nothing but work that has to wait for other work, the hub is looked at less often.
+            eventlet.sleep(0 if self._quick or self._pool.free() else STALLED)
 
     def _stir(self) -> None:
         if not self._wake.ready():
             self._wake.send()
+
+
+def _do(work: Work) -> None:
+    try:
+        work()
+    except Exception:
+        logger.exception("work for a client is given up after an error of our own")

@@ -8,12 +8,21 @@ from __future__ import annotations
 
 import queue
 import socket
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from engineio.packet import NOOP, Packet
 
 from web.fanout.door.client import READ, WebSocketClient
-from web.fanout.door.frames import BadFrame, Close, Inbound, Ping, text_frame
+from web.fanout.door.frames import (
+    PROTOCOL_ERROR,
+    BadFrame,
+    Inbound,
+    Message,
+    Ping,
+    pong_frame,
+    text_frame,
+)
 from web.fanout.door.readiness import IN
 
 if TYPE_CHECKING:
@@ -22,6 +31,7 @@ if TYPE_CHECKING:
 
 #: Seconds the whole change may take.
 PATIENCE: Final = 10.0
+_PROBED: Final = text_frame(b"3probe")
 
 
 class Upgrade:
@@ -34,53 +44,62 @@ class Upgrade:
         self._request = request
         self._inbound = Inbound(house.engine.max_http_buffer_size)
         self._probed = self._over = False
-        self._client: WebSocketClient | None = None
 
     def ready(self, events: int) -> None:
         try:
             data = self._tcp.recv(READ)
-            for message in self._inbound.feed(data):
-                self._take(message)
-            if self._client is not None:
-                self._client.inherit(self._inbound)
         except (BlockingIOError, InterruptedError):
             return
-        except (OSError, BadFrame):
+        except OSError:
             data = b""
-        if not data and not self._over:
+        messages = self._inbound.feed(data)
+        try:
+            if self._change_is_asked(messages):
+                self._change(messages)
+            elif not data:
+                self._give_up()
+        except (OSError, BadFrame):
             self._give_up()
 
     def tick(self, now: float) -> None:
         if not self._over:
             self._give_up()
 
-    def _take(self, message: str | bytes | Ping | Close) -> None:
-        if self._client is not None:  # came together with the last of the probe
-            self._client.take(message)
-        elif message == "2probe" and not self._probed:
-            self._probed = self._polling.upgrading = True
-            self._tcp.send(text_frame(b"3probe"))
-            self._polling.queue.put(Packet(NOOP))
-        elif message == "5" and self._probed and not self._over and not self._polling.closed:
-            self._change()
-        else:
-            raise BadFrame(1002, "not the probe")
+    def _change_is_asked(self, messages: Iterator[Message]) -> bool:
+        """Whether the client said so; what it sent after that is left in ``messages``."""
+        for message in messages:
+            if message == "5" and self._probed and not self._polling.closed:
+                return True
+            self._probe(message)
+        return False
 
-    def _change(self) -> None:
+    def _probe(self, message: Message) -> None:
+        if isinstance(message, Ping):
+            self._tcp.sendall(pong_frame(message))
+        elif message == "2probe" and not self._polling.upgrading and not self._polling.closed:
+            self._probed = self._polling.upgrading = True
+            self._tcp.sendall(_PROBED)
+            self._polling.queue.put(Packet(NOOP))
+        else:
+            raise BadFrame(PROTOCOL_ERROR, "not the probe")
+
+    def _change(self, messages: Iterator[Message]) -> None:
         self._over = True
         polling, house = self._polling, self._house
         client = WebSocketClient(house, self._tcp, polling.sid)
+        client.session = polling.session
         polling.closed = True  # ends its timer; handlers are not told, the client goes on
         house.admit(client, self._request)
         house.poller.hand_to(self._tcp.fileno(), client, IN)
         for packet in _drained(polling.queue):
             client.send(packet)
-        self._client = client
         polling.queue.put(None)  # whoever still polls is let go
+        client.go_on(self._inbound, messages)
 
     def _give_up(self) -> None:
         self._over = True
-        self._polling.upgrading = False
+        if self._probed:
+            self._polling.upgrading = False
         self._house.poller.forget(self._tcp.fileno())
         self._tcp.close()
 

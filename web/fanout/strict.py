@@ -1,0 +1,193 @@
+"""What a client sends is either a packet or the end of its connection, on both transports.
+
+engineio and socketio take a packet as far as they can and raise whatever comes of it, which ends up as a
+traceback in the log, once for each packet of whoever plays with them. Here everything that cannot be
+understood is a ``BadPacket``, the connection is closed, and the log has a line. Errors of our own handlers
+are still logged in full.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import io
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final
+from urllib.parse import parse_qs
+
+import socketio
+from engineio import packet as engine
+from engineio import payload
+from socketio import packet as sio
+
+logger = logging.getLogger(__name__)
+
+#: Attachments one packet may announce; they are kept until the last one has come.
+MOST_ATTACHMENTS: Final = 10
+#: Packets in one payload of a polling client, whose size is bounded too; a client that comes back sends all
+#: its subscriptions in one, and engineio's 16 are fewer than that.
+MOST_PACKETS: Final = 2_000
+_MESSAGES: Final = (sio.EVENT, sio.BINARY_EVENT)
+_ACKS: Final = (sio.ACK, sio.BINARY_ACK)
+#: Types of Engine.IO packets that may be posted.
+_FROM_CLIENTS: Final = (engine.CLOSE, engine.PONG, engine.MESSAGE, engine.UPGRADE)
+
+WSGI = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+
+class BadPacket(Exception):
+    """Raised for what a client sent and nobody can understand."""
+
+
+def decoded(encoded: str | bytes) -> engine.Packet:
+    """An Engine.IO packet; raise BadPacket."""
+    try:
+        packet = engine.Packet(encoded_packet=encoded)
+    except (ValueError, IndexError, RecursionError) as error:
+        raise BadPacket("no Engine.IO packet") from error
+    if packet.packet_type > engine.NOOP:
+        raise BadPacket("no such Engine.IO packet")
+    return packet
+
+
+class StrictPacket(sio.Packet):  # type: ignore[misc]  # untyped library
+    """A Socket.IO packet that raises BadPacket, and nothing else, for what is none."""
+
+    def decode(self, encoded_packet: Any) -> int:
+        if not isinstance(encoded_packet, str):
+            raise BadPacket("no Socket.IO packet")
+        try:
+            count: int = super().decode(encoded_packet)
+        except (ValueError, RecursionError) as error:
+            raise BadPacket("no Socket.IO packet") from error
+        self._check(count)
+        return count
+
+    def _check(self, count: int) -> None:
+        if self.packet_type in _MESSAGES:
+            fits = isinstance(self.data, list) and bool(self.data) and isinstance(self.data[0], str)
+        elif self.packet_type in _ACKS:
+            fits = isinstance(self.data, list) and self.id is not None
+        elif self.packet_type == sio.CONNECT:
+            fits = self.data is None or isinstance(self.data, dict)
+        else:
+            fits = self.packet_type == sio.DISCONNECT and self.data is None
+        is_binary = self.packet_type in (sio.BINARY_EVENT, sio.BINARY_ACK)
+        if not fits or not (0 < count <= MOST_ATTACHMENTS if is_binary else count == 0):
+            raise BadPacket("no Socket.IO packet")
+
+    def add_attachment(self, attachment: Any) -> bool:
+        if not isinstance(attachment, bytes):
+            raise BadPacket("no attachment")
+        try:
+            complete: bool = super().add_attachment(attachment)
+        except (ValueError, LookupError, TypeError, RecursionError) as error:
+            raise BadPacket("no such attachment") from error
+        return complete
+
+
+def guard_packets(server: socketio.Server) -> None:
+    """Have this server close quietly what sends no packets; it was made with ``StrictPacket``."""
+    server.eio.on("message", _guarded(server))
+    server.eio.handle_request = _guarded_requests(server.eio)
+    payload.Payload.max_decode_packets = MOST_PACKETS
+
+
+def _guarded(server: socketio.Server) -> Callable[[str, Any], None]:
+    handle = server._handle_eio_message
+
+    @functools.wraps(handle)
+    def guarded(eio_sid: str, data: Any) -> None:
+        client = server.eio.sockets.get(eio_sid)
+        if client is None or client.closing or client.closed:
+            return
+        try:
+            _refuse_odd_messages(server, eio_sid, data)
+            handle(eio_sid, data)
+        except BadPacket as error:
+            _close(server.eio, client, str(error))
+
+    return guarded
+
+
+def _refuse_odd_messages(server: socketio.Server, eio_sid: str, data: Any) -> None:
+    """What the library would find out only after decoding, and report as an error of its own."""
+    if not data:
+        raise BadPacket("no Socket.IO packet")
+    if eio_sid in server._binary_packet or not isinstance(data, str) or data[0] not in "56":
+        return
+    namespace = server.packet_class(encoded_packet=data).namespace or "/"
+    if not server.manager.sid_from_eio_sid(eio_sid, namespace):
+        raise BadPacket("attachments for a namespace that is not connected")
+
+
+def _close(eio: Any, client: Any, why: str, *, abort: bool = True) -> None:
+    logger.info("client %s is closed: %s", client.sid, why)
+    client.close(wait=False, abort=abort, reason=eio.reason.TRANSPORT_ERROR)
+
+
+def _guarded_requests(eio: Any) -> WSGI:
+    """Look at what a polling client asks before engineio does, which logs what is odd and says OK."""
+    handle: WSGI = eio.handle_request
+    polling: set[str] = set()
+
+    @functools.wraps(handle)
+    def guarded(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        client = _polling_client(eio, environ)
+        if client is None:
+            return handle(environ, start_response)
+        is_poll = environ["REQUEST_METHOD"] == "GET"
+        try:
+            if not is_poll:
+                _look_at_body(eio, environ)
+                return handle(environ, start_response)
+            with _only_poll(polling, client.sid):
+                return handle(environ, start_response)
+        except BadPacket as error:
+            _close(eio, client, str(error), abort=not is_poll)
+            start_response("400 BAD REQUEST", [("Content-Type", "text/plain")])
+            return [b'"Bad Request"']
+
+    return guarded
+
+
+def _polling_client(eio: Any, environ: dict[str, Any]) -> Any:
+    """The client of this request, if it is one that polls."""
+    query = parse_qs(environ.get("QUERY_STRING", ""))
+    sid = query.get("sid", [""])[0]
+    client = eio.sockets.get(sid)
+    if client is None:
+        return None
+    if client.closed:
+        del eio.sockets[sid]  # engineio would raise
+        return None
+    is_polling = query.get("transport", ["polling"])[0] == "polling" and not client.upgraded
+    return client if is_polling and environ["REQUEST_METHOD"] in ("GET", "POST") else None
+
+
+@contextlib.contextmanager
+def _only_poll(polling: set[str], sid: str) -> Iterator[None]:
+    """Two polls at once would share out the messages between them."""
+    if sid in polling:
+        raise BadPacket("polls twice at once")
+    polling.add(sid)
+    try:
+        yield
+    finally:
+        polling.discard(sid)
+
+
+def _look_at_body(eio: Any, environ: dict[str, Any]) -> None:
+    """Raise BadPacket unless the body is a payload of packets; leave it there to be read again."""
+    length = int(environ.get("CONTENT_LENGTH") or 0)
+    if length > eio.max_http_buffer_size:
+        raise BadPacket("payload too big")
+    try:
+        body = environ["wsgi.input"].read(length)
+        packets = payload.Payload(encoded_payload=body.decode()).packets
+    except (OSError, ValueError, LookupError, RecursionError) as error:
+        raise BadPacket("no payload of Engine.IO packets") from error
+    if len(body) < length or any(packet.packet_type not in _FROM_CLIENTS for packet in packets):
+        raise BadPacket("no payload of Engine.IO packets")
+    environ["wsgi.input"] = io.BytesIO(body)
