@@ -14,9 +14,9 @@ setup: ## prepare .venv and the built client; does nothing when nothing changed
 run: setup ## start everything and say where to look; Ctrl-C stops it
 	@$(VENV) -m scripts.run
 
-test: setup ## run the whole test suite; installs a browser if there is none
+test: setup ## run the whole test suite, three files at a time; installs a browser if there is none
 	@$(VENV) -m scripts.find_browser
-	@$(VENV) -m pytest
+	@$(VENV) -m pytest --numprocesses 3 --dist loadfile $(ARGS)
 
 check: setup ## lint, types, import rules, known holes, client checks
 	@$(VENV) -m ruff check .
