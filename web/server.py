@@ -21,6 +21,7 @@ import eventlet.wsgi
 from jobcast import InvalidSetting, Settings
 from jobcast.models import ServerRestarting
 from web.app import Web, create_app
+from web.fanout.door.ahead import chunks as read_ahead
 from web.fanout.door.build import build_door
 from web.fanout.door.client import WebSocketClient
 from web.fanout.door.door import Door
@@ -95,6 +96,7 @@ def _bind(settings: Settings) -> socket.socket:
 
 def _serve(web: Web, listening: socket.socket) -> None:
     _raise_descriptor_limit()
+    web.manager.listener.chunks = read_ahead
     web.manager.start()
     for loop in (
         _release_loop,
