@@ -109,8 +109,7 @@ def _serve(web: Web, listening: socket.socket) -> None:
     ):
         eventlet.spawn(_forever, loop, web)
     host, port = listening.getsockname()[:2]
-    is_welcome = web.turnstile.is_welcome
-    door = build_door(web.socketio.server, web.app, listening, web.outbox, is_welcome) or PlainDoor(listening)
+    door = _front_door(web, listening) or PlainDoor(listening)
     door.open()
     _stop_on_signals(web, door)
     logger.info("serving on http://%s:%s", host, port)
@@ -122,6 +121,17 @@ def _serve(web: Web, listening: socket.socket) -> None:
         log_output=False,
         debug=False,
         socket_timeout=IDLE,
+    )
+
+
+def _front_door(web: Web, listening: socket.socket) -> Door | None:
+    return build_door(
+        web.socketio.server,
+        web.app,
+        listening,
+        web.outbox,
+        web.turnstile.is_welcome,
+        web.settings.jobcast_handshake_seconds,
     )
 
 
