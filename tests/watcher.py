@@ -38,7 +38,7 @@ class Watcher:
             for event in EVENTS:
                 self.client.on(event, self._noting(event), namespace=namespace)
         self.client.connect(
-            url, namespaces=list(NAMESPACES), transports=[transport], auth=auth, wait_timeout=10
+            url, namespaces=list(NAMESPACES), transports=transport.split(","), auth=auth, wait_timeout=10
         )
 
     def __enter__(self) -> Watcher:

@@ -47,8 +47,6 @@ from web.services import Services
 from web.subscribing import Subscriber
 from web.sweeper import Sweeper
 
-#: Seconds between pings, below the 55 s of silence after which platforms cut a connection.
-PING_INTERVAL = 20
 #: Largest Socket.IO message from a client, in bytes.
 CLIENT_MESSAGE_LIMIT = 64 * 1024
 
@@ -133,7 +131,8 @@ def _socketio(app: Flask, manager: FanoutManager, settings: Settings, is_allowed
         async_handlers=False,  # otherwise unsubscribe may overtake subscribe
         cors_allowed_origins=is_allowed,
         manage_session=False,
-        ping_interval=PING_INTERVAL,
+        ping_interval=settings.jobcast_ping_interval,
+        ping_timeout=settings.jobcast_ping_timeout,
         max_http_buffer_size=CLIENT_MESSAGE_LIMIT,
         serializer=StrictPacket,
         transports=["websocket"] if settings.shares_port else None,  # a poll might reach another process

@@ -98,7 +98,7 @@ def _serve(web: Web, listening: socket.socket) -> None:
     for loop in (_release_loop, _compare_loop, _sweep_loop, _retire_loop, _pulse_loop, _poll_check_loop):
         eventlet.spawn(_forever, loop, web)
     host, port = listening.getsockname()[:2]
-    door = build_door(web.socketio.server, web.app, listening, web.outbox) or PlainDoor(listening)
+    door = _front_door(web, listening) or PlainDoor(listening)
     door.open()
     _stop_on_signals(web, door)
     logger.info("serving on http://%s:%s", host, port)
@@ -111,6 +111,14 @@ def _serve(web: Web, listening: socket.socket) -> None:
         debug=False,
         socket_timeout=IDLE,
     )
+
+
+def _front_door(web: Web, listening: socket.socket) -> Door | None:
+    if not web.settings.jobcast_front_door:
+        logger.info("no front door, WebSockets go the stock way")
+        return None
+    handshake = float(web.settings.jobcast_handshake_seconds)
+    return build_door(web.socketio.server, web.app, listening, web.outbox, handshake)
 
 
 def _raise_descriptor_limit() -> None:

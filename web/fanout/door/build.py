@@ -27,10 +27,16 @@ _QUESTION: Final = b"\x81\x89\x00\x00\x00\x0040/trial,"
 _GOODBYE: Final = b"\x88\x82\x00\x00\x00\x00\x03\xe8"
 
 
-def build_door(server: socketio.Server, app: Any, listening: Any, outbox: Outbox) -> Door | None:
-    """A door that was tried; None when the parts of the libraries it leans on are not as expected."""
+def build_door(
+    server: socketio.Server, app: Any, listening: Any, outbox: Outbox, handshake: float
+) -> Door | None:
+    """A door that was tried; None when the parts of the libraries it leans on are not as expected.
+
+    ``handshake`` is the seconds in which a connection has to say what it wants.
+    """
     try:
-        house = _build(server, app, listening, outbox)
+        server.environ = Environs(server.environ)
+        house = House(server.eio, server.environ, _scope(app, listening), outbox, handshake)
         house.start()
         door = Door(listening, house)
         _try(door)
@@ -38,11 +44,6 @@ def build_door(server: socketio.Server, app: Any, listening: Any, outbox: Outbox
         logger.exception("the front door stays closed, WebSockets go the stock way")
         return None
     return door
-
-
-def _build(server: socketio.Server, app: Any, listening: Any, outbox: Outbox) -> House:
-    server.environ = Environs(server.environ)
-    return House(server.eio, server.environ, _scope(app, listening), outbox)
 
 
 def _scope(app: Any, listening: Any) -> dict[str, Any]:
