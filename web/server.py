@@ -201,8 +201,9 @@ def _pulse_loop(web: Web) -> None:
 
 def _poll_check_loop(web: Web) -> None:
     """Part with stock clients, those that poll, that went without a word."""
-    eventlet.sleep(CHECK_POLLS_EVERY)
-    sockets = web.socketio.server.eio.sockets
+    engine = web.socketio.server.eio
+    eventlet.sleep(min(CHECK_POLLS_EVERY, engine.ping_interval))
+    sockets = engine.sockets
     for sid, found in list(sockets.items()):
         if type(found) is not WebSocketClient and (found.closed or not found.check_ping_timeout()):
             sockets.pop(sid, None)
