@@ -29,8 +29,8 @@ FIELDS = (
     "num",
 )
 ODD = (
-    None, True, False, 0, -1, 1.5, 2**53, 2**63, -(2**70), 1e308, "", "a", "ana", "job:a", "../..", "\x00", "é",
-    "\ud800", "😀", "x" * 129, "x" * 3_000, "%s%n", "${jndi}", "' or 1=1", "NaN", "[]", "\x1e", "a\r\nb: c",
+    None, True, False, 0, -1, 1.5, 2**53, 2**63, -(2**70), 1e308, "", "a", "ana", "job:a", "../..", "\x00",
+    "é", "\ud800", "😀", "x" * 129, "x" * 3_000, "%s%n", "' or 1=1", "NaN", "[]", "\x1e", "a\r\nb: c",
 )  # fmt: skip
 #: What json.dumps writes for NaN, which is no JSON but which Python reads.
 RAW = ("NaN", "Infinity", "-Infinity", "1e400", "-0", "[" * 900, '{"a":' * 900, '"\\ud800"', "1" * 5_000)

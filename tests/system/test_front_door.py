@@ -378,30 +378,11 @@ def test_an_upgrade_of_a_session_that_ended_is_refused(door):
 def hasty(door: Stack) -> Iterator[int]:
     """The port of a second web process on the same store, with little patience."""
     port = door.port + 1 if door.port < 65_535 else door.port - 1
-    patience = dict.fromkeys(
-        ("JOBCAST_PING_INTERVAL", "JOBCAST_PING_TIMEOUT", "JOBCAST_HANDSHAKE_SECONDS"), "1"
-    )
-    process = door.start_web(port, **patience)
+    process = door.start_web(port, JOBCAST_HANDSHAKE_SECONDS="1")
     yield port
     process.terminate()
     process.wait(15)
     door.processes.remove(process)
-
-
-def test_a_client_that_does_not_answer_a_ping_is_told_and_closed(hasty):
-    """One that answers stays; both are pinged all the while."""
-    silent, lively = Wire(hasty).open(), Wire(hasty).open()
-    assert lively.hello["pingInterval"] == lively.hello["pingTimeout"] == 1_000
-    for _ in range(3):
-        assert lively.read_frame() == (TEXT, b"2")
-        lively.send("3")
-    assert silent.read_frame() == (TEXT, b"2")
-    assert silent.read_frame() == (TEXT, b"1")
-    assert silent.read_frame()[0] == CLOSE
-    with pytest.raises(Closed):
-        silent.read()
-    lively.close()
-    silent.close()
 
 
 def test_whoever_does_not_say_what_it_wants_is_closed(hasty):
