@@ -99,6 +99,9 @@ def _serve(web: Web, listening: socket.socket) -> None:
 
 
 def _front_door(web: Web, listening: socket.socket) -> Door | None:
+    if not web.settings.jobcast_front_door:
+        logger.info("no front door, WebSockets go the stock way")
+        return None
     return build_door(
         web.socketio.server,
         web.app,

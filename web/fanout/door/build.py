@@ -53,6 +53,7 @@ def build_door(
 def _scope(app: Any, listening: Any) -> dict[str, Any]:
     host, port = listening.getsockname()[:2]
     return {
+        "GATEWAY_INTERFACE": "CGI/1.1",
         "SERVER_NAME": host,
         "SERVER_PORT": str(port),
         "wsgi.version": (1, 0),

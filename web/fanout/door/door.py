@@ -20,7 +20,7 @@ from web.fanout.door.handshake import HEAD_LIMIT, NotOurs, Request, Undecided, a
 from web.fanout.door.outbox import Outbox
 from web.fanout.door.pings import Wheel
 from web.fanout.door.poller import Poller
-from web.fanout.door.readiness import EDGE, IN
+from web.fanout.door.readiness import EDGE, HALF_CLOSED, IN
 from web.fanout.door.turns import Turns
 from web.fanout.door.upgrade import PATIENCE, Upgrade
 
@@ -161,8 +161,11 @@ class Visitor:
             return
         try:
             self._look(self._tcp.recv(HEAD_LIMIT, socket.MSG_PEEK))
-        except (Undecided, BlockingIOError, InterruptedError):
+        except (BlockingIOError, InterruptedError):
             pass
+        except Undecided:
+            if events & HALF_CLOSED:
+                self._turn_away()
         except NotOurs:
             self._leave_to_wsgi()
         except OSError:
