@@ -18,7 +18,7 @@ import socketio
 
 from jobcast import Settings
 from jobcast.celery import make_celery
-from jobcast.embedded import EmbeddedValkey
+from jobcast.embedded import EmbeddedValkey, free_port
 from jobcast.models import JobStatusUpdate, Notification
 from jobcast.topics import job_topic
 from tests.stack import Stack, wait_for
@@ -178,7 +178,7 @@ def test_an_end_that_was_never_told_is_repaired_from_the_result_backend(quick, p
 
 def test_two_web_processes_deliver_the_same_and_only_one_of_them_sweeps(quick):
     """Nobody sees anything twice."""
-    port = quick.port + 1 if quick.port < 65_535 else quick.port - 1
+    port = free_port()
     quick.start_web(port)
     quick.ledger.append_job(state("j", 10), begin=True)
     with Watcher(quick.url) as one, Watcher(f"http://127.0.0.1:{port}", "polling") as two:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from jobcast.embedded import free_port
 from jobcast.models import Notification
 from tests.stack import Stack, http, wait_for
 from tests.watcher import Watcher
@@ -377,7 +378,7 @@ def test_an_upgrade_of_a_session_that_ended_is_refused(door):
 @pytest.fixture(scope="module")
 def hasty(door: Stack) -> Iterator[int]:
     """The port of a second web process on the same store, with little patience."""
-    port = door.port + 1 if door.port < 65_535 else door.port - 1
+    port = free_port()
     process = door.start_web(port, JOBCAST_HANDSHAKE_SECONDS="1")
     yield port
     process.terminate()
