@@ -53,7 +53,7 @@ class House:
     #: Seconds in which a connection has to have said what it wants.
     handshake: float
     poller: Poller = field(default_factory=Poller)
-    wheel: Wheel = field(default_factory=Wheel)
+    wheel: Wheel = field(default_factory=lambda: Wheel(pause=lambda: eventlet.sleep(0)))
     turns: Turns = field(default_factory=Turns)
     counters: Counters = field(default_factory=Counters)
 
