@@ -1,6 +1,6 @@
 # One way to do a thing. `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check audit chaos bench types pictures requirements clean
+.PHONY: help setup run test check audit chaos fuzz bench types pictures requirements clean
 
 PYTHON ?= python3
 VENV := .venv/bin/python
@@ -32,6 +32,9 @@ audit: setup ## known holes in dependencies; ARGS=--strict fails when nobody cou
 
 chaos: setup ## break things on purpose and count what is lost; ARGS="--scenario calm --jobs 5"
 	@$(VENV) -m tests.chaos $(ARGS)
+
+fuzz: setup ## send nonsense to a web process for some minutes; JOBCAST_FUZZ_SEED=7 for another run
+	@JOBCAST_FUZZ=long $(VENV) -m pytest tests/fuzz -s
 
 bench: setup ## measure it beside its peers, for an hour or so; ARGS="--only fan-out-500 --repeat 2"
 	@$(VENV) -m uv pip install --quiet --python $(VENV) -r requirements-bench.txt

@@ -101,10 +101,13 @@ class Stack:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def start_web(self, port: int | None = None, **environment: str) -> subprocess.Popen[bytes]:
+    def start_web(
+        self, port: int | None = None, command: list[str] | None = None, **environment: str
+    ) -> subprocess.Popen[bytes]:
         """A web process that is ready; on a port of its own if one is given."""
         port = port or self.port
-        process = self._start([sys.executable, "-m", "web"], "web", {"PORT": str(port), **environment})
+        command = command or [sys.executable, "-m", "web"]
+        process = self._start(command, "web", {"PORT": str(port), **environment})
         ready = f"http://127.0.0.1:{port}/readyz"
         wait_for(lambda: self._alive(process) and self._is_ready(ready), what="a ready web process")
         return process

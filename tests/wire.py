@@ -91,7 +91,7 @@ class Wire:
     def call(self, namespace: str, *event: Any) -> Any:
         """Emit and return the ack; other messages meanwhile are dropped."""
         self.send(f"42{namespace},7{json.dumps(event)}")
-        return json.loads(self.wait_for(f"43{namespace},7")[len(namespace) + 4 :])[0]
+        return json.loads(self.wait_for(f"43{namespace},7[")[len(namespace) + 4 :])[0]
 
     def head(self) -> str:
         """The head of an HTTP answer."""

@@ -134,9 +134,9 @@ def test_a_metrics_export_is_synced_with_true_counts(stack, watcher):
     wait_for(lambda: notified(watcher) == ["sync-complete"])
 
 
-@pytest.mark.parametrize("transport", ["websocket", "polling"])
+@pytest.mark.parametrize("transport", ["websocket", "polling", "polling,websocket"])
 def test_the_official_javascript_client_sees_it_move_and_end(stack, transport):
-    """The guide's own lines, over WebSocket and over long polling."""
+    """The guide's own lines, over WebSocket, over long polling, and from one to the other."""
     job_id = publish_calendar(stack, "ana", uuid.uuid4().hex)["jobId"]
     script = str(ROOT / "tests" / "system" / "official_client.mjs")
     result = subprocess.run(
@@ -145,8 +145,10 @@ def test_the_official_javascript_client_sees_it_move_and_end(stack, transport):
     )  # fmt: skip
     events = [json.loads(line) for line in result.stdout.splitlines()]
     assert result.returncode == 0, (result.stderr, events)
+    assert (["upgrade", "websocket"] in events) is (transport == "polling,websocket")
+    events = [event for event in events if event[0] != "upgrade"]
     assert [name for name, _ in events[:2]] == ["connect", "subscribed"]
-    assert events[0][1] == transport
+    assert events[0][1] in transport.split(",")
     updates = [data for name, data in events if name == "job:status-changed"]
     assert updates[-1]["status"] == "published"
     assert_no_regression(updates)

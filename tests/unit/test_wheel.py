@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.clock import FakeClock
-from web.fanout.door.pings import Wheel
+from web.fanout.door.pings import SHARE, Wheel
 
 
 class Timed:
@@ -69,6 +69,26 @@ def test_a_wheel_that_stood_still_catches_up():
     assert wheel.turn() == 50
     assert all(len(timed.looks) == 1 for timed in waiting)
     assert wheel.turn() == 0
+
+
+def test_others_have_their_turn_in_the_middle_of_many_looks():
+    """And what is added meanwhile is not lost."""
+    clock = started_at(0.0)
+    late = Timed()
+    pauses: list[float] = []
+
+    def pause() -> None:
+        pauses.append(clock.now)
+        wheel.add(late, 0)
+
+    wheel = Wheel(clock, pause)
+    for _ in range(2 * SHARE + 1):
+        wheel.add(Timed(), 0)
+    clock.now = 1.0
+    assert wheel.turn() == 2 * SHARE + 1
+    assert len(pauses) == 2
+    turned(wheel, clock, 3)
+    assert len(late.looks) == 2
 
 
 def test_an_error_of_one_is_logged_and_the_others_are_looked_at(caplog):

@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 TRIAL: Final = 3.0
 _OPENING: Final = (
     b"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
+    b"Origin: http://localhost\r\n"
     b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
 )
 #: A masked Socket.IO packet, for a namespace there is not, and a masked close frame, 1000.
@@ -46,6 +47,7 @@ def build_door(
         _try(door)
     except (Exception, eventlet.Timeout):  # which is not an Exception
         logger.exception("the front door stays closed, WebSockets go the stock way")
+        server.eio.sockets.clear()  # only the trial can have come in
         return None
     return door
 

@@ -189,6 +189,10 @@ class WebSocketClient:
         elif events & (HUNG_UP | ERROR):
             self._lose()
 
+    def give_up(self) -> None:
+        """After an error of our own."""
+        self._lose()
+
     def tick(self, now: float) -> float | None:
         """Ping, or part with a client that did not answer the last one."""
         if self._state != OPEN:

@@ -55,7 +55,7 @@ class House:
     #: Seconds in which a connection has to have said what it wants.
     patience: float
     poller: Poller = field(default_factory=Poller)
-    wheel: Wheel = field(default_factory=Wheel)
+    wheel: Wheel = field(default_factory=lambda: Wheel(pause=lambda: eventlet.sleep(0)))
     turns: Turns = field(default_factory=Turns)
     counters: Counters = field(default_factory=Counters)
 
@@ -115,7 +115,14 @@ class Door:
             except OSError as error:
                 self._rest(error)
                 return
-            self.let_in(tcp, peer)
+            try:
+                self.let_in(tcp, peer)
+            except Exception:
+                logger.exception("a connection is turned away after an error of our own")
+                tcp.close()
+
+    def give_up(self) -> None:
+        """Not because of one connection."""
 
     def let_in(self, tcp: socket.socket, peer: Any) -> None:
         """Look at a new connection."""
@@ -165,11 +172,11 @@ class Visitor:
             pass
         except Undecided:
             if events & HALF_CLOSED:
-                self._turn_away()
+                self.give_up()
         except NotOurs:
             self._leave_to_wsgi()
         except OSError:
-            self._turn_away()
+            self.give_up()
 
     def _look(self, head: bytes) -> None:
         if not head:
@@ -182,14 +189,14 @@ class Visitor:
         """Time is up for those who still have not said what they want."""
         if not self._decided:
             self._house.counters.timed_out += 1
-            self._turn_away()
+            self.give_up()
 
     def _leave_to_wsgi(self) -> None:
         self._decided = True
         self._house.poller.forget(self._tcp.fileno())
         self._pass_on(self._tcp, self._peer)
 
-    def _turn_away(self) -> None:
+    def give_up(self) -> None:
         self._decided = True
         self._house.poller.forget(self._tcp.fileno())
         self._tcp.close()
@@ -200,10 +207,10 @@ class Visitor:
         except NotOurs:
             self._leave_to_wsgi()
         except OSError:
-            self._turn_away()
+            self.give_up()
         except Exception:
             logger.exception("a connection is turned away after an error of our own")
-            self._turn_away()
+            self.give_up()
 
     def _answer(self) -> None:
         request = self._request

@@ -6,11 +6,14 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 import eventlet
 
 logger = logging.getLogger(__name__)
+
+#: Looks before others on the hub get their turn.
+SHARE: Final = 256
 
 
 class Timed(Protocol):
@@ -21,10 +24,16 @@ class Timed(Protocol):
 
 
 class Wheel:
-    """Turns of a second; a look may come up to a second late, never early."""
+    """Turns of a second; a look may come up to a second late, never early.
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    ``pause`` gives others on the hub their turn: whoever came back together is pinged together.
+    """
+
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, pause: Callable[[], None] = lambda: None
+    ) -> None:
         self._clock = clock
+        self._pause = pause
         self._turns: defaultdict[int, list[Timed]] = defaultdict(list)
         self._at = int(clock())
 
@@ -45,15 +54,20 @@ class Wheel:
         return count
 
     def _look(self, due: list[Timed] | tuple[()], now: float) -> int:
-        for timed in due:
-            try:
-                again = timed.tick(now)
-            except Exception:
-                logger.exception("a connection's timer is given up after an error of our own")
-                continue
-            if again is not None:
-                self.add(timed, again)
+        for number, timed in enumerate(due, 1):
+            self._look_at(timed, now)
+            if number % SHARE == 0:
+                self._pause()
         return len(due)
+
+    def _look_at(self, timed: Timed, now: float) -> None:
+        try:
+            again = timed.tick(now)
+        except Exception:
+            logger.exception("a connection's timer is given up after an error of our own")
+            return
+        if again is not None:
+            self.add(timed, again)
 
     def run(self) -> None:
         """For ever; in a greenlet."""

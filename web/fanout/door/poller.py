@@ -63,7 +63,7 @@ class Poller:
             watched.ready(events)
         except Exception:
             logger.exception("a connection is given up after an error of our own")
-            self.forget(descriptor)
+            watched.give_up()
 
     def __len__(self) -> int:
         return len(self._watched)

@@ -18,3 +18,6 @@ class Watched(Protocol):
     """Is told that its descriptor is ready; must not block."""
 
     def ready(self, events: int) -> None: ...
+
+    def give_up(self) -> None:
+        """End the connection, after an error of our own."""

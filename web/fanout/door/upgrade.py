@@ -57,13 +57,13 @@ class Upgrade:
             if self._change_is_asked(messages):
                 self._change(messages)
             elif not data:
-                self._give_up()
+                self.give_up()
         except (OSError, BadFrame):
-            self._give_up()
+            self.give_up()
 
     def tick(self, now: float) -> None:
         if not self._over:
-            self._give_up()
+            self.give_up()
 
     def _change_is_asked(self, messages: Iterator[Message]) -> bool:
         """Whether the client said so; what it sent after that is left in ``messages``."""
@@ -96,7 +96,7 @@ class Upgrade:
         polling.queue.put(None)  # whoever still polls is let go
         client.go_on(self._inbound, messages)
 
-    def _give_up(self) -> None:
+    def give_up(self) -> None:
         self._over = True
         if self._probed:
             self._polling.upgrading = False
