@@ -415,7 +415,7 @@ def test_five_hundred_clients_come_and_go_and_no_descriptor_stays(door):
             client.close()
         for client in odd:
             client.close()
-    wait_for(lambda: descriptors() <= before, what="all descriptors to be closed")
+    wait_for(lambda: descriptors() <= before, 5, "all descriptors to be closed")
 
 
 def test_a_health_check_is_answered_while_a_thousand_clients_connect(door):

@@ -128,7 +128,7 @@ class Door:
         """Look at a new connection."""
         tcp.setblocking(False)
         visitor = Visitor(self._house, tcp, peer if isinstance(peer, tuple) else (), self.pass_on)
-        self._house.poller.watch(tcp.fileno(), visitor, IN | EDGE)
+        self._house.poller.watch(tcp.fileno(), visitor, IN | HALF_CLOSED | EDGE)
         self._house.wheel.add(visitor, self._house.patience)
         visitor.ready(IN)  # what it wants has often come together with it
 
