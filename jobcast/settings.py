@@ -86,6 +86,12 @@ class Settings(BaseSettings):
     jobcast_polling_interval_ms: Milliseconds = 5000
     #: Where the local platform stores published media.
     jobcast_media_root: Path = Path("var/media")
+    #: Seconds between pings, below the 55 s of silence after which platforms cut a connection, and how many
+    #: a client may take to answer one.
+    jobcast_ping_interval: Annotated[int, Field(ge=1, le=50)] = 20
+    jobcast_ping_timeout: Annotated[int, Field(ge=1, le=120)] = 20
+    #: Whether WebSockets are served beside WSGI; false sends them through eventlet's own server.
+    jobcast_front_door: bool = True
     #: Largest request body, in bytes.
     jobcast_max_body_bytes: Annotated[int, Field(ge=1024)] = 16 * 1024 * 1024
     #: What the audit log has: ``changes`` and refusals, and with a key who comes and goes; ``all``: every

@@ -48,7 +48,7 @@ class Watcher:
             url,
             headers or {},
             namespaces=list(NAMESPACES),
-            transports=[transport],
+            transports=transport.split(","),
             auth=auth,
             wait_timeout=10,
         )

@@ -54,9 +54,6 @@ from web.sweeper import Sweeper
 from web.tarpit import Tarpit
 from web.turnstile import HandshakeLimit, Turnstile
 
-#: Seconds between pings, below the 55 s of silence after which platforms cut a connection.
-PING_INTERVAL = 20
-
 
 @dataclass(frozen=True, slots=True)
 class Web:
@@ -148,7 +145,8 @@ def _socketio(app: Flask, manager: FanoutManager, settings: Settings, is_allowed
         async_handlers=False,  # otherwise unsubscribe may overtake subscribe
         cors_allowed_origins=is_allowed,
         manage_session=False,
-        ping_interval=PING_INTERVAL,
+        ping_interval=settings.jobcast_ping_interval,
+        ping_timeout=settings.jobcast_ping_timeout,
         max_http_buffer_size=settings.jobcast_limit_message_bytes,
         serializer=StrictPacket,
         transports=["websocket"] if settings.shares_port else None,  # a poll might reach another process

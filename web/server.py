@@ -1,32 +1,30 @@
-"""The eventlet server: one listening socket, background loops, and an orderly end.
+"""The eventlet server: one listening socket, and what runs beside it.
 
-Everything that knows eventlet's name is here and in ``web.fanout``.
+Everything that knows eventlet's name is here and in ``web.fanout.door``.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-import random
 import resource
 import signal
 import socket
 import sys
-from collections.abc import Callable
 from typing import Any, Final
 
 import eventlet
 import eventlet.wsgi
 
 from jobcast import InvalidSetting, Settings
-from jobcast.models import ServerRestarting
 from web.app import Web, create_app
+from web.fanout.door.ahead import chunks as read_ahead
 from web.fanout.door.build import build_door
-from web.fanout.door.client import WebSocketClient
 from web.fanout.door.door import Door
 from web.fanout.door.plain import PlainDoor
 from web.fanout.websocket import use_plain_websockets
-from web.sessions import TICK as LOOK
+from web.farewell import DEADLINE, stop
+from web.loops import LOOPS, forever
 
 logger = logging.getLogger(__name__)
 
@@ -38,21 +36,6 @@ MAX_CONNECTIONS: Final = 100_000
 SEND_BUFFER: Final = 64 * 1024
 #: Seconds a connection that is kept alive may be silent.
 IDLE: Final = 75
-#: Seconds clients are given to go; a platform kills after 30.
-DRAIN: Final = 5.0
-#: Seconds in which they hear that the server restarts.
-TELL: Final = 0.3
-DEADLINE: Final = 20.0
-#: Milliseconds over which clients spread their return.
-RETURN_WITHIN: Final = 5_000
-#: Seconds between two comparisons of positions on live connections.
-COMPARE_EVERY: Final = 10.0
-#: Seconds between two looks for clients that poll and went without a word.
-CHECK_POLLS_EVERY: Final = 10.0
-#: Seconds between two looks for jobs that are followed and not known any more.
-RETIRE_EVERY: Final = 60.0
-#: Seconds between two looks for progress whose interval is over.
-TICK: Final = 0.02
 
 
 def main() -> int:
@@ -95,20 +78,12 @@ def _bind(settings: Settings) -> socket.socket:
 
 def _serve(web: Web, listening: socket.socket) -> None:
     _raise_descriptor_limit()
+    web.manager.listener.chunks = read_ahead
     web.manager.start()
-    for loop in (
-        _release_loop,
-        _compare_loop,
-        _sweep_loop,
-        _retire_loop,
-        _session_loop,
-        _pulse_loop,
-        _poll_check_loop,
-    ):
-        eventlet.spawn(_forever, loop, web)
+    for loop in LOOPS:
+        eventlet.spawn(forever, loop, web, eventlet.sleep)
     host, port = listening.getsockname()[:2]
-    is_welcome = web.turnstile.is_welcome
-    door = build_door(web.socketio.server, web.app, listening, web.outbox, is_welcome) or PlainDoor(listening)
+    door = _front_door(web, listening) or PlainDoor(listening)
     door.open()
     _stop_on_signals(web, door)
     logger.info("serving on http://%s:%s", host, port)
@@ -120,6 +95,20 @@ def _serve(web: Web, listening: socket.socket) -> None:
         log_output=False,
         debug=False,
         socket_timeout=IDLE,
+    )
+
+
+def _front_door(web: Web, listening: socket.socket) -> Door | None:
+    if not web.settings.jobcast_front_door:
+        logger.info("no front door, WebSockets go the stock way")
+        return None
+    return build_door(
+        web.socketio.server,
+        web.app,
+        listening,
+        web.outbox,
+        web.turnstile.is_welcome,
+        web.settings.jobcast_handshake_seconds,
     )
 
 
@@ -138,88 +127,5 @@ def _stop_on_signals(web: Web, door: Door | PlainDoor) -> None:
 
 
 def _stop(web: Web, door: Door | PlainDoor) -> None:
-    """Let nobody in, tell everybody, see them out, end."""
-    logger.info("stopping")
     eventlet.spawn_after(DEADLINE, os._exit, 0)
-    door.close()
-    say_restarting(web)
-    eventlet.sleep(TELL)
-    _see_out(web)
-    logging.shutdown()
-    os._exit(0)
-
-
-def _see_out(web: Web) -> None:
-    """Close a few at a time; their handlers run, and they do not all come back at once.
-
-    Without a CLOSE packet, after which some clients would not come back by themselves.
-    """
-    sockets = web.socketio.server.eio.sockets
-    rounds = max(1, int(DRAIN / 0.1))
-    share = len(sockets) // rounds + 1
-    for _ in range(rounds):
-        for sid in list(sockets)[:share]:
-            if gone := sockets.pop(sid, None):
-                gone.close(wait=False, abort=True)
-        eventlet.sleep(0.1)
-        if not sockets:
-            return
-
-
-def say_restarting(web: Web) -> None:
-    """Give each client a moment of its own to come back at."""
-    server = web.socketio.server
-    for namespace in ("/", "/default"):
-        for sid, _ in server.manager.get_participants(namespace, None):
-            message = ServerRestarting(retry_after_ms=random.randint(100, RETURN_WITHIN))  # noqa: S311
-            server.emit("server:restarting", message.wire(), namespace=namespace, to=sid, ignore_queue=True)
-
-
-def _forever(loop: Callable[[Web], None], web: Web) -> None:
-    while True:
-        try:
-            loop(web)
-        except Exception:
-            logger.exception("a background loop goes on after an error")
-            eventlet.sleep(1)
-
-
-def _release_loop(web: Web) -> None:
-    web.fanout.serve_those_behind()
-    due = web.fanout.debouncer.next_due()
-    eventlet.sleep(TICK if due is None else min(max(due, 0.001), TICK))
-    web.fanout.release_due()
-
-
-def _compare_loop(web: Web) -> None:
-    eventlet.sleep(COMPARE_EVERY * random.uniform(0.8, 1.2))  # noqa: S311
-    if web.manager.listener.listening:
-        web.fanout.resync()
-
-
-def _pulse_loop(web: Web) -> None:
-    web.pulse.beat(eventlet.sleep)
-
-
-def _poll_check_loop(web: Web) -> None:
-    """Part with stock clients, those that poll, that went without a word."""
-    eventlet.sleep(CHECK_POLLS_EVERY)
-    sockets = web.socketio.server.eio.sockets
-    for sid, found in list(sockets.items()):
-        if type(found) is not WebSocketClient and (found.closed or not found.check_ping_timeout()):
-            sockets.pop(sid, None)
-
-
-def _sweep_loop(web: Web) -> None:
-    eventlet.sleep(web.settings.lease_seconds / 2 * random.uniform(0.8, 1.2))  # noqa: S311
-    web.sweeper.sweep()
-
-
-def _retire_loop(web: Web) -> None:
-    eventlet.sleep(RETIRE_EVERY * random.uniform(0.8, 1.2))  # noqa: S311
-    web.retirement.look()
-
-
-def _session_loop(web: Web) -> None:
-    eventlet.sleep(LOOK)
-    web.sessions.tick()
+    stop(web, door, eventlet.sleep)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -20,7 +21,9 @@ from tests.watcher import Watcher, assert_no_regression
 def pair(own_stack) -> tuple[Stack, subprocess.Popen[bytes]]:
     """Two web processes behind one port, and the process that started them."""
     own_stack.valkey.start()
-    return own_stack, own_stack.start_web(WEB_CONCURRENCY="2")
+    parent = own_stack.start_web(WEB_CONCURRENCY="2")
+    wait_for(lambda: len(sockets(own_stack.port, LISTENING)) == 2, what="two processes that listen")
+    return own_stack, parent
 
 
 def children(parent: subprocess.Popen[bytes]) -> list[int]:
@@ -28,24 +31,32 @@ def children(parent: subprocess.Popen[bytes]) -> list[int]:
         return [int(pid) for pid in found.read().split()]
 
 
-def connections(pid: int) -> int:
-    """Sockets a process holds."""
-    folder = f"/proc/{pid}/fd"
-    names = [os.path.join(folder, name) for name in os.listdir(folder)]
-    return sum("socket" in os.readlink(name) for name in names if os.path.islink(name))
+ESTABLISHED, LISTENING = "01", "0A"
+
+
+def sockets(port: int, state: str) -> set[str]:
+    """The sockets of this port in this state, as a process's descriptors name them."""
+    rows = [row.split() for row in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return {f"socket:[{row[9]}]" for row in rows if row[1].endswith(f":{port:04X}") and row[3] == state}
+
+
+def connections(pid: int, port: int) -> int:
+    """Connections to this port that a process holds."""
+    ours = sockets(port, ESTABLISHED)
+    return sum(name.is_symlink() and os.readlink(name) in ours for name in Path(f"/proc/{pid}/fd").iterdir())
 
 
 def test_clients_of_one_port_are_spread_and_each_is_told_once(pair):
     """The kernel deals them out; every one of them sees every update exactly once."""
     stack, parent = pair
     wait_for(lambda: len(children(parent)) == 2)
-    before = [connections(pid) for pid in children(parent)]
     with ExitStack() as open_ones:
         watchers = [open_ones.enter_context(Watcher(stack.url)) for _ in range(16)]
         for watcher in watchers:
             watcher.call("subscribe-job", "j")
-        held = [connections(pid) - old for pid, old in zip(children(parent), before, strict=True)]
+        held = [connections(pid, stack.port) for pid in children(parent)]
         assert min(held) > 0, held
+        assert sum(held) >= 16
         for done in range(5):
             stack.ledger.append_job(
                 JobStatusUpdate(job_id="j", status="in_progress", progress=done), mergeable=False

@@ -23,7 +23,7 @@ from redis.exceptions import ConnectionError, RedisError
 
 from jobcast.ledger.redis import connect
 from web.fanout.channels import Channels
-from web.fanout.wire import Moment, chunks
+from web.fanout.wire import Chunks, Moment, read
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +59,8 @@ class Listener:
         self.listens = 0
         #: Seconds the last answer to a PING took, behind all that waited to be read before it.
         self.lag = 0.0
+        #: How bytes are read; the server entry knows a faster way for its kind of socket.
+        self.chunks: Chunks = read
         self._url = url
         self._channels = channels
         self._asked = 0.0
@@ -100,7 +102,7 @@ class Listener:
         reader = hiredis.Reader()
         probed = self._clock()
         # The socket under redis-py; a contract test holds on to it.
-        for chunk in chunks(connection._sock, QUIET):
+        for chunk in self.chunks(connection._sock, QUIET):
             if chunk is Moment.IDLE:
                 self._on_idle()
             elif chunk is Moment.QUIET:

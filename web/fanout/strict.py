@@ -148,6 +148,9 @@ def _guarded_requests(eio: Any) -> WSGI:
             _close(eio, client, str(error), abort=not is_poll)
             start_response("400 BAD REQUEST", [("Content-Type", "text/plain")])
             return [b'"Bad Request"']
+        finally:
+            if client.closed:
+                eio.sockets.pop(client.sid, None)
 
     return guarded
 

@@ -1,25 +1,15 @@
-"""Bytes from Redis, read ahead of those who handle them.
-
-Redis parts with a subscriber whose output buffer grows past a bound, 32 MiB as it is delivered. What is read
-in time waits here instead, and nothing is lost while a burst is handled.
-"""
+"""Bytes from Redis, as they come."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import Any, Final
 
-from eventlet.greenio import GreenSocket
 from redis.exceptions import ConnectionError
-
-from web.fanout.door.ear import Ear
 
 #: Bytes read at once. hiredis moves all that it was fed and has not parsed whenever it parsed a little.
 READ: Final = 64 * 1024
-#: Bytes that may wait here; past that they wait in Redis.
-AHEAD: Final = 64 * 1024 * 1024
 
 
 class Moment(Enum):
@@ -31,52 +21,12 @@ class Moment(Enum):
     QUIET = "quiet"
 
 
-def chunks(tcp: Any, quiet: float) -> Iterator[bytes | Moment]:
-    """What arrives on a connection, for ever; raise redis' ConnectionError when it was closed."""
-    return _read_ahead(tcp, quiet) if type(tcp) is GreenSocket else _read(tcp, quiet)
+#: What arrives on a connection, and that nothing did for so many seconds.
+Chunks = Callable[[Any, float], Iterator[bytes | Moment]]
 
 
-def _read_ahead(tcp: GreenSocket, quiet: float) -> Iterator[bytes | Moment]:
-    ear = Ear(tcp.fileno())
-    waiting: deque[bytes] = deque()
-    may_have_more = False
-    try:
-        while True:
-            if may_have_more:
-                may_have_more = _drain(tcp.fd, waiting)
-            if waiting:
-                yield waiting.popleft()
-                continue
-            yield Moment.IDLE
-            may_have_more = ear.wait(quiet)
-            if not may_have_more:
-                yield Moment.QUIET
-    finally:
-        ear.close()
-
-
-def _drain(raw: Any, waiting: deque[bytes]) -> bool:
-    """Take what the kernel has, and whether it may have more by now.
-
-    A connection that was closed is told after the last bytes of it.
-    """
-    while len(waiting) * READ < AHEAD:
-        try:
-            data = raw.recv(READ)
-        except (BlockingIOError, InterruptedError):
-            return False
-        if not data:
-            if waiting:
-                return True
-            raise ConnectionError("closed by Redis")
-        waiting.append(data)
-        if len(data) < READ:
-            return False
-    return True
-
-
-def _read(tcp: Any, quiet: float) -> Iterator[bytes | Moment]:
-    """The same over TLS, which does its own waiting."""
+def read(tcp: Any, quiet: float) -> Iterator[bytes | Moment]:
+    """What arrives, for ever; raise redis' ConnectionError when the connection was closed."""
     tcp.settimeout(quiet)
     while True:
         yield Moment.IDLE

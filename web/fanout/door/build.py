@@ -34,12 +34,13 @@ def build_door(
     app: Any,
     listening: Any,
     outbox: Outbox,
-    is_welcome: Callable[[Request], bool] = lambda _: True,
+    is_welcome: Callable[[Request], bool],
+    patience: float,
 ) -> Door | None:
     """A door that was tried; None when the parts of the libraries it leans on are not as expected."""
     try:
         server.environ = Environs(server.environ)
-        house = House(server.eio, server.environ, _scope(app, listening), outbox, is_welcome)
+        house = House(server.eio, server.environ, _scope(app, listening), outbox, is_welcome, patience)
         house.start()
         door = Door(listening, house)
         _try(door)
@@ -52,6 +53,7 @@ def build_door(
 def _scope(app: Any, listening: Any) -> dict[str, Any]:
     host, port = listening.getsockname()[:2]
     return {
+        "GATEWAY_INTERFACE": "CGI/1.1",
         "SERVER_NAME": host,
         "SERVER_PORT": str(port),
         "wsgi.version": (1, 0),

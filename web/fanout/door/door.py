@@ -20,7 +20,7 @@ from web.fanout.door.handshake import HEAD_LIMIT, NotOurs, Request, Undecided, a
 from web.fanout.door.outbox import Outbox
 from web.fanout.door.pings import Wheel
 from web.fanout.door.poller import Poller
-from web.fanout.door.readiness import EDGE, IN
+from web.fanout.door.readiness import EDGE, HALF_CLOSED, IN
 from web.fanout.door.turns import Turns
 from web.fanout.door.upgrade import PATIENCE, Upgrade
 
@@ -28,8 +28,6 @@ logger = logging.getLogger(__name__)
 
 #: Connections accepted before anything else is looked at.
 ACCEPT_AT_ONCE: Final = 16
-#: Seconds in which a connection has to have said what it wants.
-HANDSHAKE: Final = 10.0
 #: Seconds to wait when there are no descriptors left.
 BREATHER: Final = 0.5
 
@@ -54,6 +52,8 @@ class House:
     outbox: Outbox
     #: Whether somebody may open another connection; eventlet's server tells those who may not.
     is_welcome: Callable[[Request], bool]
+    #: Seconds in which a connection has to have said what it wants.
+    patience: float
     poller: Poller = field(default_factory=Poller)
     wheel: Wheel = field(default_factory=Wheel)
     turns: Turns = field(default_factory=Turns)
@@ -122,7 +122,7 @@ class Door:
         tcp.setblocking(False)
         visitor = Visitor(self._house, tcp, peer if isinstance(peer, tuple) else (), self.pass_on)
         self._house.poller.watch(tcp.fileno(), visitor, IN | EDGE)
-        self._house.wheel.add(visitor, HANDSHAKE)
+        self._house.wheel.add(visitor, self._house.patience)
         visitor.ready(IN)  # what it wants has often come together with it
 
     def pass_on(self, tcp: socket.socket, peer: Any) -> None:
@@ -161,8 +161,11 @@ class Visitor:
             return
         try:
             self._look(self._tcp.recv(HEAD_LIMIT, socket.MSG_PEEK))
-        except (Undecided, BlockingIOError, InterruptedError):
+        except (BlockingIOError, InterruptedError):
             pass
+        except Undecided:
+            if events & HALF_CLOSED:
+                self._turn_away()
         except NotOurs:
             self._leave_to_wsgi()
         except OSError:

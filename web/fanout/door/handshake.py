@@ -10,6 +10,7 @@ import base64
 import binascii
 import hashlib
 import io
+import re
 import sys
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
@@ -18,6 +19,8 @@ from urllib.parse import unquote, urlsplit
 HEAD_LIMIT: Final = 16 * 1024
 _START: Final = b"GET /socket.io/?"
 _END: Final = b"\r\n\r\n"
+#: A line that ends without a carriage return: then the end of the head may look different.
+_BARE_END: Final = re.compile(rb"(?<!\r)\n")
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
@@ -93,7 +96,8 @@ class Request:
             "wsgi.errors": sys.stderr,
         }
         for name, value in self.headers().items():
-            environ[_variable(name)] = value
+            if "_" not in name:  # X_Forwarded_For must not pass for X-Forwarded-For
+                environ[_variable(name)] = value
         return environ
 
 
@@ -110,7 +114,7 @@ def recognise(head: bytes, peer: tuple[Any, ...], scope: dict[str, Any]) -> Requ
         raise NotOurs
     end = head.find(_END)
     if end < 0:
-        raise NotOurs if len(head) >= HEAD_LIMIT else Undecided
+        raise NotOurs if len(head) >= HEAD_LIMIT or _BARE_END.search(head) else Undecided
     return Request(head[: end + len(_END)], peer, scope)
 
 

@@ -8,6 +8,8 @@ IN: Final = 0x001
 OUT: Final = 0x004
 ERROR: Final = 0x008
 HUNG_UP: Final = 0x010
+#: The other side has ended its half; reported where it is asked for.
+HALF_CLOSED: Final = 0x2000
 #: Report only new arrivals, not what still lies there.
 EDGE: Final = 1 << 31
 

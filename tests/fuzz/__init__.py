@@ -1,0 +1,1 @@
+"""Nonsense for a running server, by the thousand."""

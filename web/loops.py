@@ -1,0 +1,81 @@
+"""What a web process does by itself, again and again."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable
+from typing import Final
+
+from web.app import Web
+from web.fanout.door.client import WebSocketClient
+from web.sessions import TICK as LOOK
+
+logger = logging.getLogger(__name__)
+
+#: Seconds between two comparisons of positions on live connections.
+COMPARE_EVERY: Final = 10.0
+#: Seconds between two looks for clients that poll and went without a word.
+CHECK_POLLS_EVERY: Final = 10.0
+#: Seconds between two looks for jobs that are followed and not known any more.
+RETIRE_EVERY: Final = 60.0
+#: Seconds between two looks for progress whose interval is over.
+TICK: Final = 0.02
+
+Sleep = Callable[[float], None]
+Loop = Callable[[Web, Sleep], None]
+
+
+def forever(loop: Loop, web: Web, sleep: Sleep) -> None:
+    """Run one loop, whatever happens in it."""
+    while True:
+        try:
+            loop(web, sleep)
+        except Exception:
+            logger.exception("a background loop goes on after an error")
+            sleep(1)
+
+
+def _release(web: Web, sleep: Sleep) -> None:
+    web.fanout.serve_those_behind()
+    due = web.fanout.debouncer.next_due()
+    sleep(TICK if due is None else min(max(due, 0.001), TICK))
+    web.fanout.release_due()
+
+
+def _compare(web: Web, sleep: Sleep) -> None:
+    sleep(COMPARE_EVERY * random.uniform(0.8, 1.2))  # noqa: S311
+    if web.manager.listener.listening:
+        web.fanout.resync()
+
+
+def _pulse(web: Web, sleep: Sleep) -> None:
+    web.pulse.beat(sleep)
+
+
+def _poll_check(web: Web, sleep: Sleep) -> None:
+    """Part with stock clients, those that poll, that went without a word."""
+    sleep(CHECK_POLLS_EVERY)
+    sockets = web.socketio.server.eio.sockets
+    for sid, found in list(sockets.items()):
+        if type(found) is not WebSocketClient and (found.closed or not found.check_ping_timeout()):
+            sockets.pop(sid, None)
+
+
+def _sweep(web: Web, sleep: Sleep) -> None:
+    sleep(web.settings.lease_seconds / 2 * random.uniform(0.8, 1.2))  # noqa: S311
+    web.sweeper.sweep()
+
+
+def _retire(web: Web, sleep: Sleep) -> None:
+    sleep(RETIRE_EVERY * random.uniform(0.8, 1.2))  # noqa: S311
+    web.retirement.look()
+
+
+def _session(web: Web, sleep: Sleep) -> None:
+    sleep(LOOK)
+    web.sessions.tick()
+
+
+#: All of them.
+LOOPS: Final[tuple[Loop, ...]] = (_release, _compare, _pulse, _poll_check, _sweep, _retire, _session)
