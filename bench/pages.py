@@ -157,11 +157,11 @@ def _machine_text(result: Result) -> str:
 
 def _when(group: list[Result]) -> str:
     days = sorted({result.measured for result in group})
-    loads = [result.machine["load_before"] for result in group]
+    loads = sorted({number(result.machine["load_before"]) for result in group}, key=float)
     counts = sorted({len(samples) for result in group for samples in result.samples.values()})
     return (
         f"Measured {' to '.join(dict.fromkeys((days[0], days[-1])))}, {counts[-1]} times each, with a load "
-        f"average of {number(min(loads))} to {number(max(loads))} from other work before it began."
+        f"average of {' to '.join(dict.fromkeys((loads[0], loads[-1])))} before a row began."
     )
 
 
