@@ -28,11 +28,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _measure_all(rows: Iterable[Row], options: argparse.Namespace) -> None:
-    machine = results.machine()
     servers.pin_this_process()
     with tempfile.TemporaryDirectory() as folder, EmbeddedValkey() as valkey:
         site = Site(valkey.url, servers.kinds(options.tree.resolve()), Path(folder))
         for row in rows:
+            machine = results.machine()
             samples, failures = _measure(site, row, _repeats(options), _entrants(row, options))
             result = Result(row.name, samples, machine, results.today(), failures)
             _show(row, result)

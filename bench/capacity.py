@@ -137,15 +137,15 @@ class Figures:
     def _scales(self) -> str:
         columns = [self.needs(subscribers) for subscribers in SCALES]
         lines = [
-            ["running jobs = messages per second", *(number(need.messages) for need in columns)],
-            ["web processes for memory", *(number(need.by_memory) for need in columns)],
-            ["web processes for delivering", *(number(need.by_delivery) for need in columns)],
-            ["web processes for everybody's return", *(number(need.by_return) for need in columns)],
-            [f"machines of {PER_MACHINE} processes", *(number(need.machines) for need in columns)],
-            ["Redis servers for the ledger", *(number(need.stores) for need in columns)],
+            ["running jobs = messages per second", *(f"{need.messages:,.0f}" for need in columns)],
+            ["web processes for memory", *(f"{need.by_memory:,}" for need in columns)],
+            ["web processes for delivering", *(f"{need.by_delivery:,}" for need in columns)],
+            ["web processes for everybody's return", *(f"{need.by_return:,}" for need in columns)],
+            [f"machines of {PER_MACHINE} processes", *(f"{need.machines:,}" for need in columns)],
+            ["Redis servers for the ledger", *(f"{need.stores:,}" for need in columns)],
             ["Redis sends, one channel for all", *(_bandwidth(need.one_channel) for need in columns)],
             ["Redis sends, a channel per topic", *(_bandwidth(need.channel_per_topic) for need in columns)],
-            ["web processes if all follow one job", *(number(self.one_room(n)) for n in SCALES)],
+            ["web processes if all follow one job", *(f"{self.one_room(n):,}" for n in SCALES)],
         ]
         return table(["subscribers", *(f"{subscribers:,}" for subscribers in SCALES)], lines)
 

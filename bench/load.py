@@ -194,7 +194,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--at-once", type=int, default=16, help="connections being opened at a time")
     parser.add_argument("--deflate", action="store_true", help="offer compression, as browsers do")
     parser.add_argument("--idle", action="store_true")
-    parser.add_argument("--quiet", type=float, default=5, help="seconds without a message that end it")
+    parser.add_argument("--quiet", type=float, default=15, help="seconds without a message that end it")
     parser.add_argument("--timeout", type=float, default=120)
     return parser.parse_args(arguments)
 

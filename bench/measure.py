@@ -30,6 +30,10 @@ PROBE_TIMEOUT: Final = 10.0
 LISTENER_TIMEOUT: Final = 15.0
 
 
+class MessagesMissing(RuntimeError):
+    """Raised when not everything arrived exactly once and in order; says how much did not."""
+
+
 @dataclass(frozen=True)
 class Entrant:
     """A server and how it is spoken to; ``envelope`` is an option of ``bench.publish``."""
@@ -65,7 +69,7 @@ class Delivery:
     batch: int = 64
 
     def sample(self, site: Site, entrant: Entrant) -> Sample:
-        """How fast and how late the messages arrived; raise RuntimeError when something is missing."""
+        """How fast and how late the messages arrived; raise MessagesMissing."""
         with site.server(entrant.server) as server, self._emitter(site, entrant) as emitter:
             with _load(
                 server, "--clients", self.clients, "--rooms", self.rooms, "--count", self.count
@@ -77,7 +81,7 @@ class Delivery:
                 published, arrived = emitter.line(), load.line()
                 cpu = server.cpu_seconds() - cpu
             redis_took = _redis_figures(site.redis_url)
-        _check(entrant, arrived)
+        _check(arrived)
         return {
             **{
                 name: arrived[name]
@@ -298,8 +302,9 @@ def _redis_figures(url: str) -> Sample:
         }
 
 
-def _check(entrant: Entrant, arrived: Mapping[str, Any]) -> None:
-    """Raise RuntimeError unless everything arrived once and in order."""
-    wrong = {name: arrived[name] for name in ("lost", "duplicates", "regressions") if arrived[name]}
+def _check(arrived: Mapping[str, Any]) -> None:
+    """Raise MessagesMissing unless everything arrived once and in order."""
+    kinds = {"lost": "lost", "duplicates": "doubled", "regressions": "out of order"}
+    wrong = [f"{arrived[name]:,} {text}" for name, text in kinds.items() if arrived[name]]
     if wrong:
-        raise RuntimeError(f"{entrant.name}: {wrong} of {arrived['expected']}")
+        raise MessagesMissing(f"{', '.join(wrong)} of {arrived['expected']:,}")

@@ -32,22 +32,23 @@ CHARTS: Final[tuple[tuple[str, Figure, bool], ...]] = (
 
 def write() -> None:
     """Write every page and chart for which there are results."""
-    for path, page in rewritten().items():
-        path.write_text(page)
-    for name, figure, logarithmic in CHARTS:
-        found = results.read(name)
-        if found:
-            (IMAGES / f"bench-{name}.svg").write_text(chart(_row(name), found, figure, logarithmic))
+    for path, content in contents().items():
+        path.write_text(content)
 
 
-def rewritten() -> dict[Path, str]:
-    """The pages as the stored results want them."""
+def contents() -> dict[Path, str]:
+    """Pages and charts as the stored results want them."""
     found = {row.name: result for row in ROWS if (result := results.read(row.name))}
     measured = {"targets": targets(found), "rows": rows(found), "machine": machine(found)} if found else {}
     known = capacity.Figures.of(found)
-    return {
+    pages = {
         PERFORMANCE: _filled(PERFORMANCE, measured),
         CAPACITY: _filled(CAPACITY, known.blocks() if known else {}),
+    }
+    return pages | {
+        IMAGES / f"bench-{name}.svg": chart(_row(name), found[name], figure, logarithmic)
+        for name, figure, logarithmic in CHARTS
+        if name in found
     }
 
 
@@ -157,11 +158,11 @@ def _machine_text(result: Result) -> str:
 
 def _when(group: list[Result]) -> str:
     days = sorted({result.measured for result in group})
-    loads = [result.machine["load_before"] for result in group]
+    loads = sorted({number(result.machine["load_before"]) for result in group}, key=float)
     counts = sorted({len(samples) for result in group for samples in result.samples.values()})
     return (
         f"Measured {' to '.join(dict.fromkeys((days[0], days[-1])))}, {counts[-1]} times each, with a load "
-        f"average of {number(min(loads))} to {number(max(loads))} from other work before it began."
+        f"average of {' to '.join(dict.fromkeys((loads[0], loads[-1])))} before a row began."
     )
 
 

@@ -121,4 +121,4 @@ def _node_version() -> str:
 
 def _node_packages() -> dict[str, str]:
     lock = json.loads((NODE_FOLDER / "package-lock.json").read_text())
-    return {name: lock["packages"][f"node_modules/{name}"]["version"] for name in NODE_PACKAGES}
+    return {f"{name} (npm)": lock["packages"][f"node_modules/{name}"]["version"] for name in NODE_PACKAGES}

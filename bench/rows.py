@@ -61,6 +61,8 @@ CONNECTS: Final = Figure("rate", "connections per second", "/s", more_is_better=
 P50: Final = Figure("p50_ms", "p50", "ms")
 P99: Final = Figure("p99_ms", "p99", "ms")
 BYTES: Final = Figure("bytes_per_client", "memory per client", "bytes")
+SUBSCRIBED: Final = Figure("bytes_per_subscriber", "and subscribed to a room of its own", "bytes")
+FIRST: Final = Figure("first_ms", "first delivery", "ms")
 HEALTH: Final = Figure("health_max_ms", "slowest /healthz", "ms")
 NS: Final = Figure("ns", "one report", "ns")
 COST: Final = Figure("us_per_message", "processor time per message", "µs")
@@ -117,7 +119,7 @@ def _paced(clients: int, entrants: Sequence[Entrant]) -> Row:
 def _memory(clients: int, entrants: Sequence[Entrant]) -> Row:
     targets = [Target(BYTES, 4096), Target(BYTES, 0.25, "node")]
     title = f"{clients:,} idle WebSocket clients that offer deflate"
-    return Row(f"memory-{clients}", title, Memory(clients), entrants, [BYTES], targets)
+    return Row(f"memory-{clients}", title, Memory(clients), entrants, [BYTES, SUBSCRIBED], targets)
 
 
 def _connecting(at_once: int, clients: int) -> Row:
@@ -147,7 +149,7 @@ ROWS: Final[tuple[Row, ...]] = (
         "500 rooms of one client, 40,000 messages at once",
         Delivery(500, rooms=500, count=40_000),
         [JOBCAST, JOBCAST_TOPICS, JOBCAST_STOCK, NODE, EVENTLET, GEVENT, THREADING],
-        [RATE, PER_CPU],
+        [RATE, PER_CPU, FIRST],
         [Target(RATE, 2, "node"), Target(RATE, 1, "node", "jobcast-stock")],
     ),
     Row(
