@@ -21,9 +21,10 @@ TEXT_LIMIT: Final = 1024
 
 def body_of(model: WireModel, without: Set[str]) -> str:
     """The model's JSON as the rest of an object: ``,"a":1}`` or, with no fields, ``}``."""
-    fields = {name: value for name, value in _fitted(model).items() if name not in without}
-    text = _json(fields)
-    return "," + text[1:] if fields else text[1:]
+    text = _small_json(model, without)
+    if text is None:
+        text = _json({name: value for name, value in _fitted(model).items() if name not in without})
+    return "," + text[1:] if len(text) > len("{}") else text[1:]
 
 
 def number(value: float | None) -> str:
@@ -32,6 +33,15 @@ def number(value: float | None) -> str:
         return ""
     rounded = round(value, 2)
     return str(int(rounded)) if rounded == int(rounded) else repr(rounded)
+
+
+def _small_json(model: WireModel, without: Set[str]) -> str | None:
+    """What is so short that nothing in it can be too long, and well-formed; the usual case, in one step."""
+    try:
+        text = model.model_dump_json(by_alias=True, exclude_none=True, exclude=set(without), fallback=str)
+    except (ValueError, RecursionError):
+        return None
+    return text if len(text.encode()) <= ERROR_LIMIT else None
 
 
 def _fitted(model: WireModel) -> dict[str, Any]:

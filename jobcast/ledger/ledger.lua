@@ -40,16 +40,22 @@ local function expire(ttl, keys)
   for i = 1, keys do redis.call('EXPIRE', KEYS[i], ttl) end
 end
 
+-- The event that follows this position, kept and published; the state is left to the caller.
 -- body continues the JSON object after the fields written here: it starts with "," or is "}".
-local function publish(to, fields, body, merge)
-  local sequence, epoch = position(to.new_epoch)
-  sequence = sequence + 1
+local function tell(to, sequence, epoch, fields, body, merge)
   local payload = '{"sequence":' .. string.format('%d', sequence) .. ',"epoch":"' .. epoch .. '"' .. fields .. body
-  redis.call('HSET', KEYS[1], 'sequence', sequence, 'epoch', epoch)
-  redis.call('RPUSH', KEYS[2], to.event .. ' ' .. payload)
-  redis.call('LTRIM', KEYS[2], -to.history, -1)
+  if redis.call('RPUSH', KEYS[2], to.event .. ' ' .. payload) > to.history then
+    redis.call('LTRIM', KEYS[2], -to.history, -1)
+  end
   redis.call('PUBLISH', to.channel, to.head .. merge .. ',"data":[' .. payload .. ']}')
-  return sequence, epoch, payload
+  return payload
+end
+
+local function publish(to, body)
+  local sequence, epoch = position(to.new_epoch)
+  local payload = tell(to, sequence + 1, epoch, '', body, 'false')
+  redis.call('HSET', KEYS[1], 'sequence', sequence + 1, 'epoch', epoch)
+  return sequence + 1, epoch, payload
 end
 
 local function trim_inbox(limit)
@@ -77,7 +83,7 @@ end
 local function read_job()
   local f = redis.call('HMGET', KEYS[1], 'status', 'attempt', 'progress', 'started', 'lost', 'cancel', 'sequence', 'epoch')
   return { status = f[1] or nil, attempt = tonumber(f[2]), progress = f[3] or nil, started = tonumber(f[4]) or 0,
-           lost = f[5], cancel = tonumber(f[6]) or 0, sequence = tonumber(f[7]) or 0, epoch = f[8] or '' }
+           lost = f[5], cancel = tonumber(f[6]) or 0, sequence = tonumber(f[7]) or 0, epoch = f[8] or nil }
 end
 
 local function refusal(job, attempt, a)
@@ -96,7 +102,7 @@ local function append_job(a, to)
   local refused = refusal(job, attempt, a)
   if refused then
     local cancel = job.status == 'cancelled' and 1 or job.cancel
-    return { refused, job.sequence, job.epoch, job.attempt or 0, cancel, 0 }
+    return { refused, job.sequence, job.epoch or '', job.attempt or 0, cancel, 0 }
   end
 
   local same = job.attempt == attempt
@@ -107,17 +113,26 @@ local function append_job(a, to)
   local fields = ',"attempt":' .. string.format('%d', attempt)
   if progress ~= '' then fields = fields .. ',"progress":' .. progress end
   local merge = (a.mergeable and same and job.status == a.status) and 'true' or 'false'
-  local sequence, epoch, payload = publish(to, fields, a.body, merge)
+  local sequence, epoch = job.sequence + 1, job.epoch or to.new_epoch
+  local payload = tell(to, sequence, epoch, fields, a.body, merge)
 
-  if not same then redis.call('HDEL', KEYS[1], 'progress') end
-  if not same and TERMINAL[job.status] then
-    redis.call('HDEL', KEYS[1], 'cancel')
-    job.cancel = 0
+  if not same then
+    redis.call('HDEL', KEYS[1], 'progress')
+    if TERMINAL[job.status] then
+      redis.call('HDEL', KEYS[1], 'cancel')
+      job.cancel = 0
+    end
   end
-  redis.call('HSET', KEYS[1], 'payload', payload, 'status', a.status, 'attempt', attempt, 'lost', a.lost)
-  if progress ~= '' then redis.call('HSET', KEYS[1], 'progress', progress) end
-  if a.status == 'in_progress' and attempt > job.started then redis.call('HSET', KEYS[1], 'started', attempt) end
-  for field, value in pairs(a.meta) do redis.call('HSET', KEYS[1], field, value) end
+  local state = { 'sequence', sequence, 'epoch', epoch, 'payload', payload, 'status', a.status, 'attempt', attempt,
+                  'lost', a.lost }
+  local function set(field, value)
+    state[#state + 1] = field
+    state[#state + 1] = value
+  end
+  if progress ~= '' then set('progress', progress) end
+  if a.status == 'in_progress' and attempt > job.started then set('started', attempt) end
+  for field, value in pairs(a.meta) do set(field, value) end
+  redis.call('HSET', KEYS[1], unpack(state))
   expire(TERMINAL[a.status] and a.terminal_ttl or a.ttl, 2)
   if a.lease > 0 then redis.call('ZADD', KEYS[6], milliseconds() + a.lease, string.match(KEYS[1], '{(.-)}')) end
   return { 'stored', sequence, epoch, attempt, job.cancel, 0 }
@@ -128,7 +143,7 @@ local function append_event(a, to)
     local sequence, epoch = position(to.new_epoch)
     return { 'duplicate', sequence, epoch, 0, 0, redis.call('SCARD', KEYS[5]) }
   end
-  local sequence, epoch, payload = publish(to, '', a.body, 'false')
+  local sequence, epoch, payload = publish(to, a.body)
   if a.inbox_id ~= '' then
     redis.call('HSET', KEYS[3], a.inbox_id, payload)
     redis.call('ZADD', KEYS[4], sequence, a.inbox_id)
@@ -170,7 +185,7 @@ local function read()
   local sequence, epoch = position(to.new_epoch)
   if #changed == 0 then return { 'duplicate', sequence, epoch, 0, 0, unread } end
   local body = ',"ids":["' .. table.concat(changed, '","') .. '"],"unreadCount":' .. string.format('%d', unread) .. '}'
-  sequence, epoch = publish(to, '', body, 'false')
+  sequence, epoch = publish(to, body)
   expire(ARGV[7], #KEYS)
   return { 'stored', sequence, epoch, 0, 0, unread }
 end
@@ -179,7 +194,7 @@ local function clear()
   local to = inbox_destination()
   local sequence, epoch = position(to.new_epoch)
   if redis.call('DEL', KEYS[3], KEYS[4], KEYS[5]) == 0 then return { 'duplicate', sequence, epoch, 0, 0, 0 } end
-  sequence, epoch = publish(to, '', '}', 'false')
+  sequence, epoch = publish(to, '}')
   expire(ARGV[7], #KEYS)
   return { 'stored', sequence, epoch, 0, 0, 0 }
 end

@@ -28,6 +28,7 @@ from jobcast.ledger.port import (
     new_epoch,
     newest_per_sync,
 )
+from jobcast.ledger.script import Script
 from jobcast.payload import number
 from jobcast.topics import (
     BRAND,
@@ -110,7 +111,7 @@ class RedisLedger(Ledger):
         super().__init__(history=history, retention=retention)
         self._redis = client
         self._channel = functools.partial(envelope.channel_of, channel=channel, per_topic=per_topic)
-        self._script = client.register_script(_SCRIPT)
+        self._script = Script(client, _SCRIPT)
 
     @classmethod
     def from_url(
@@ -247,7 +248,7 @@ class RedisLedger(Ledger):
         self._redis.close()
 
     def _write(self, topic: Topic, args: Sequence[str | int], more_keys: Sequence[str] = ()) -> Appended:
-        answer = cast(list[Any], self._script(keys=[*_keys(topic), *more_keys], args=list(args)))
+        answer = cast(list[Any], self._script(keys=[*_keys(topic), *more_keys], args=args))
         outcome, sequence, epoch, attempt, cancel, unread = answer
         return Appended(outcome, sequence, epoch, attempt, bool(cancel), unread)
 
