@@ -178,10 +178,11 @@ async def measure(stack: Stack, size: int, rounds: int, seconds: float, rate: fl
         await _round(stack, crowd, seconds, rate)  # warms up
         for kind in [kind for _ in range(rounds) for one in KINDS for kind in ("quiet", one)]:
             flooder = _start_flooder(stack.port, kind, seconds) if kind in KINDS else None
-            found[kind].append(await _round(stack, crowd, seconds, rate))
-            if flooder is not None:
-                tries, _ = await asyncio.to_thread(flooder.communicate)
-                found[kind][-1]["turned_away"] = int(tries)
+            try:
+                found[kind].append(await _round(stack, crowd, seconds, rate))
+            finally:
+                tries, _ = await asyncio.to_thread(flooder.communicate) if flooder else (0, "")
+            found[kind][-1]["turned_away"] = int(tries)
         lost = crowd.lost
     p99 = {kind: statistics.median(one["p99_ms"] for one in of_kind) for kind, of_kind in found.items()}
     ratios = {kind: round(p99[kind] / p99["quiet"], 2) for kind in KINDS}
@@ -202,8 +203,12 @@ async def _round(stack: Stack, crowd: Crowd, seconds: float, rate: float) -> dic
 
 
 def _start_flooder(port: int, kind: str, seconds: float) -> subprocess.Popen[bytes]:
+    """A process of its own, which begins when it is loaded: its start is not the server's work."""
     command = [sys.executable, "-m", "tests.flood", "--flood", kind, str(port), str(seconds)]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    flooder = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    if flooder.stdout is not None:
+        flooder.stdout.readline()
+    return flooder
 
 
 def main() -> None:
@@ -216,6 +221,7 @@ def main() -> None:
     wanted = parser.parse_args()
     if wanted.flood:
         kind, port, seconds = wanted.flood
+        print("loaded", flush=True)
         print(asyncio.run(flood(int(port), kind, float(seconds))))
         return
     with tempfile.TemporaryDirectory() as folder:

@@ -30,14 +30,14 @@ logger = logging.getLogger(__name__)
 
 #: Bytes that may wait for a client before it counts as slow; answers may go to twice that.
 ROOM: Final = 128 * 1024
-#: Bytes read at once; as tiny frames they take 20 ms to parse.
-READ: Final = 16 * 1024
+#: Bytes read at once; as tiny frames they take 5 ms to parse.
+READ: Final = 4 * 1024
 #: Bytes of events that are sent even though more may be at hand.
 FULL: Final = 32 * 1024
 #: Messages of one client that may wait to be handled; it is not read from meanwhile.
 BACKLOG: Final = 64
 #: Messages of one client that are handled before others have their turn.
-SHARE: Final = 16
+SHARE: Final = 8
 #: Seconds for the last bytes, and the other side's farewell, once a connection was closed.
 LINGER: Final = 2.0
 
