@@ -156,7 +156,7 @@ ROWS: Final[tuple[Row, ...]] = (
         "jobs-paced",
         "500 rooms of one client, 4,000 messages a second",
         Delivery(500, rooms=500, count=20_000, rate=4_000, batch=4),
-        [JOBCAST, JOBCAST_STOCK, NODE, EVENTLET, GEVENT],
+        [JOBCAST, JOBCAST_STOCK, NODE, LIMIT, EVENTLET, GEVENT],
         [P50, P99],
         [Target(P50, 0.7, "node"), Target(P99, 0.7, "node")],
     ),
