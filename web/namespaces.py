@@ -100,6 +100,8 @@ class BaseNamespace(Namespace):  # type: ignore[misc]  # untyped library
             raise Refused("rate-limited", "too many messages", too_early)
 
     def _refusal(self, sid: str, argument: Any, refused: Refused) -> Answer:
+        if sid not in self.sessions:
+            return {}  # it was closed while its event waited for the store
         audit.refused(refused.code, **self.whereabouts(sid), topic=self.topic_in(argument))
         error = {"code": refused.code, "message": refused.message} | _retry_after(refused)
         if not ack_was_asked():
