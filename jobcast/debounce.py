@@ -51,6 +51,10 @@ class Debouncer(Generic[Key, Item]):
         now = self._clock()
         return [self._release(key, self._waiting[key], now) for key in list(self._waiting)]
 
+    def held(self, key: Key) -> Item | None:
+        """What waits under the key; it goes on waiting."""
+        return self._waiting.get(key)
+
     def next_due(self) -> float | None:
         """Seconds until something is due; None when nothing waits."""
         if not self._waiting:

@@ -68,6 +68,12 @@ class Topic:
         return cls(KINDS[name], valid_id(topic_id))
 
 
+def is_topic(room: str) -> bool:
+    """Whether ``Topic.parse`` knows the room."""
+    name, _, topic_id = room.partition(":")
+    return name in KINDS and _ID.match(topic_id) is not None
+
+
 def job_topic(job_id: str) -> Topic:
     """The progress of one job."""
     return Topic(JOB, valid_id(job_id))

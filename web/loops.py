@@ -15,6 +15,8 @@ logger = logging.getLogger(__name__)
 
 #: Seconds between two comparisons of positions on live connections.
 COMPARE_EVERY: Final = 10.0
+#: Seconds until a comparison that the store did not answer is made again.
+COMPARE_AGAIN: Final = 0.5
 #: Seconds between two looks for clients that poll and went without a word.
 CHECK_POLLS_EVERY: Final = 10.0
 #: Seconds between two looks for jobs that are followed and not known any more.
@@ -49,6 +51,13 @@ def _compare(web: Web, sleep: Sleep) -> None:
         web.fanout.resync()
 
 
+def _compare_again(web: Web, sleep: Sleep) -> None:
+    """A store that is just back may be listened to before it can be read."""
+    sleep(COMPARE_AGAIN)
+    if web.manager.listener.listening and not web.fanout.in_step:
+        web.fanout.resync()
+
+
 def _pulse(web: Web, sleep: Sleep) -> None:
     web.pulse.beat(sleep)
 
@@ -78,4 +87,13 @@ def _session(web: Web, sleep: Sleep) -> None:
 
 
 #: All of them.
-LOOPS: Final[tuple[Loop, ...]] = (_release, _compare, _pulse, _poll_check, _sweep, _retire, _session)
+LOOPS: Final[tuple[Loop, ...]] = (
+    _release,
+    _compare,
+    _compare_again,
+    _pulse,
+    _poll_check,
+    _sweep,
+    _retire,
+    _session,
+)

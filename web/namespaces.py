@@ -11,7 +11,7 @@ from flask_socketio import ConnectionRefusedError as ConnectionRefused
 from flask_socketio import Namespace
 
 from jobcast import __version__
-from jobcast.errors import InvalidPayload, LedgerUnavailable
+from jobcast.errors import InvalidPayload, LedgerRefused, LedgerUnavailable
 from jobcast.models import ServerHello
 from jobcast.topics import BRAND, JOB, USER, Kind, Topic, brand_topic, job_topic, user_topic
 from web import audit
@@ -91,7 +91,7 @@ class BaseNamespace(Namespace):  # type: ignore[misc]  # untyped library
             return self._refusal(sid, argument, Refused(error.code, str(error)))
         except Conflict as conflict:
             return self._refusal(sid, argument, Refused("invalid-payload", conflict.message))
-        except LedgerUnavailable:
+        except (LedgerUnavailable, LedgerRefused):
             gone = Refused("unavailable", "the store is not reachable right now")
             return self._refusal(sid, argument, gone)
 
@@ -100,6 +100,8 @@ class BaseNamespace(Namespace):  # type: ignore[misc]  # untyped library
             raise Refused("rate-limited", "too many messages", too_early)
 
     def _refusal(self, sid: str, argument: Any, refused: Refused) -> Answer:
+        if sid not in self.sessions:
+            return {}  # it was closed while its event waited for the store
         audit.refused(refused.code, **self.whereabouts(sid), topic=self.topic_in(argument))
         error = {"code": refused.code, "message": refused.message} | _retry_after(refused)
         if not ack_was_asked():

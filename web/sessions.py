@@ -71,6 +71,9 @@ class Sessions:
     def __len__(self) -> int:
         return len(self._open)
 
+    def __contains__(self, sid: str) -> bool:
+        return sid in self._open
+
     def __getitem__(self, sid: str) -> Session:
         return self._open[sid]
 

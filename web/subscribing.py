@@ -12,7 +12,7 @@ from typing import Any
 
 import socketio
 
-from jobcast.errors import InvalidPayload, LedgerUnavailable
+from jobcast.errors import InvalidPayload, LedgerRefused, LedgerUnavailable
 from jobcast.ledger import Ledger, Snapshot
 from jobcast.models import Subscribed
 from jobcast.topics import Topic
@@ -70,7 +70,7 @@ class Subscriber:
         self._channels.follow(place.topic)
         try:
             snapshot = self._ledger.read(place.topic, place.since, place.epoch)
-        except LedgerUnavailable as error:
+        except (LedgerUnavailable, LedgerRefused) as error:
             self.unsubscribe(sid, place.topic)
             raise Refused("unavailable", "the state cannot be read right now") from error
         return self._answer(subscription, snapshot)
@@ -86,7 +86,7 @@ class Subscriber:
     def _authorise(self, identity: Identity, topic: Topic) -> None:
         try:
             authorise(identity, topic, self._ledger.belongs_to)
-        except LedgerUnavailable as error:
+        except (LedgerUnavailable, LedgerRefused) as error:
             raise Refused("unavailable", "the state cannot be read right now") from error
 
     def _check_limit(self, sid: str) -> None:

@@ -12,10 +12,12 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from jobcast.errors import LedgerUnavailable
+from pydantic import ValidationError
+
+from jobcast.errors import LedgerRefused, LedgerUnavailable
 from jobcast.ledger import Ledger, Overdue
 from jobcast.models import JobStatusUpdate, now
-from jobcast.topics import job_topic
+from jobcast.topics import Topic, job_topic
 from web.access import Refused
 from web.queue import Outcome
 
@@ -46,6 +48,7 @@ class Sweeper:
         #: Since when the store has been seen without a gap, and when it was last.
         self._since: float | None = None
         self._seen = 0.0
+        self._stalled: set[Topic] = set()
 
     def sweep(self) -> None:
         """Look at every lease that ran out; when the ledger is away, the next sweep will."""
@@ -53,7 +56,8 @@ class Sweeper:
             found = self._ledger.overdue()
             if self._has_settled():
                 for overdue in found:
-                    self._look_at(overdue)
+                    self._judge(overdue)
+                self._take_back({overdue.topic for overdue in found})
         except LedgerUnavailable as error:
             self._since = None
             logger.warning("sweep is put off: %s", error)
@@ -68,14 +72,31 @@ class Sweeper:
         self._seen = now
         return now - self._since >= self._settle
 
+    def _judge(self, overdue: Overdue) -> None:
+        """One job that cannot be read must not keep the others from being judged."""
+        try:
+            self._look_at(overdue)
+        except (LedgerRefused, ValidationError) as error:
+            logger.warning("%s cannot be judged: %s", overdue.topic.room, error)
+
     def _look_at(self, overdue: Overdue) -> None:
         job = self._ledger.job(overdue.topic.id)
         if job is None or job.is_terminal or job.status != "in_progress":
             self._ledger.release(overdue.topic)
         elif overdue.late >= (LOST_AFTER - 1) * self._lease:  # the lease itself was one period long
             self._end(overdue, job)
-        elif not job.stalled:
-            self._change(job, {"stalled": True})
+        else:
+            self._stalled.add(overdue.topic)
+            if not job.stalled:
+                self._change(job, {"stalled": True})
+
+    def _take_back(self, late: set[Topic]) -> None:
+        """Jobs whose worker renewed after all, and may have nothing to report for long."""
+        for topic in self._stalled - late:
+            job = self._ledger.job(topic.id)
+            if job is not None and job.status == "in_progress" and job.stalled:
+                self._change(job, {"stalled": None})
+        self._stalled &= late
 
     def _end(self, overdue: Overdue, job: JobStatusUpdate) -> None:
         logger.warning("job %s: its worker has been silent for %.1f s", job.job_id, overdue.late)

@@ -37,6 +37,7 @@ from jobcast.topics import (
     NOTIFICATIONS_CLEARED,
     USER,
     Topic,
+    is_topic,
     job_topic,
     user_topic,
 )
@@ -234,7 +235,7 @@ class RedisLedger(Ledger):
     @_translate_errors
     def overdue(self, limit: int = 1_000) -> list[Overdue]:
         rows = cast(list[list[Any]], self._script(keys=[_LEASES], args=["overdue", limit]))
-        return [Overdue(Topic.parse(room), late / 1000) for room, late in rows]
+        return [Overdue(Topic.parse(room), late / 1000) for room, late in rows if is_topic(room)]
 
     @_translate_errors
     def release(self, topic: Topic) -> None:
@@ -261,7 +262,7 @@ class RedisLedger(Ledger):
         with self._redis.pipeline(transaction=False) as pipe:
             for topic in topics:
                 pipe.hmget(_keys(topic)[0], "sequence", "epoch")
-            return [(int(sequence or 0), epoch) for sequence, epoch in pipe.execute()]
+            return [_position(answer) for answer in pipe.execute(raise_on_error=False)]
 
     def _read_state(self, topic: Topic) -> Snapshot:
         """What a client that subscribes to a job needs, in one command: thousands come at once."""
@@ -303,6 +304,16 @@ def connect(url: str) -> redis.Redis:
         health_check_interval=0,
     )
     return redis.Redis.from_pool(pool)
+
+
+def _position(answer: Any) -> tuple[int, str | None]:
+    """A key that somebody else wrote is no topic, and must not hide the positions of all others."""
+    if isinstance(answer, ResponseError) and _is_final(answer):
+        return 0, None
+    if isinstance(answer, Exception):
+        raise answer
+    sequence, epoch = answer
+    return int(sequence or 0), epoch
 
 
 def _expected(statuses: frozenset[str] | None) -> str:

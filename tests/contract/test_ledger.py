@@ -347,6 +347,22 @@ def test_a_store_that_will_never_take_an_event_is_told_apart(valkey, job_id):
         ledger.append_job(update(job_id))
 
 
+def test_what_somebody_else_wrote_hides_no_other_topic(valkey, job_id):
+    """Neither its position nor its lease."""
+    with (
+        closing(RedisLedger.from_url(valkey.url)) as ledger,
+        redis.Redis.from_url(valkey.url) as client,
+    ):
+        ledger.append_job(update(job_id))
+        client.set(f"jobcast:{{job:{job_id}-other}}:state", "not ours")
+        topics = [job_topic(f"{job_id}-other"), job_topic(job_id)]
+        assert [sequence for sequence, _ in ledger.positions(topics)] == [0, 1]
+        ledger.touch([job_topic(job_id)], 0.0)
+        client.zadd("jobcast:leases", {"not ours": 1, "job:": 1})
+        assert job_topic(job_id) in [lease.topic for lease in ledger.overdue()]
+        client.delete("jobcast:leases")
+
+
 def test_topics_go_away_when_nobody_uses_them(valkey, job_id):
     """Every key has a time to live; a job that has ended a shorter one."""
     with (

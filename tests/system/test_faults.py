@@ -23,6 +23,7 @@ from jobcast.models import JobStatusUpdate, Notification
 from jobcast.topics import job_topic
 from tests.stack import Stack, wait_for
 from tests.watcher import Watcher, assert_no_regression
+from tests.wire import Wire, metric
 
 
 @pytest.fixture
@@ -210,6 +211,23 @@ def test_a_stopping_web_process_says_so_and_its_clients_come_back(quick, produce
         wait_for(lambda: _subscribes(watching, place), 10)
         watching.wait_for_status("j", "completed")
         assert_no_regression(watching.updates("j"))
+
+
+def test_a_web_process_is_stopped_while_the_store_hangs(own_stack):
+    """In time and quietly, although its clients wait for answers."""
+    own_stack.valkey.start()
+    web = own_stack.start_web()
+    clients = [Wire(own_stack.port).open().join("/jobs") for _ in range(25)]
+    os.kill(own_stack.valkey.pid, signal.SIGSTOP)
+    for client in clients:
+        client.send('42/jobs,7["subscribe-job","j"]')
+    wait_for(lambda: metric(own_stack, "subscriptions") == len(clients), what="clients that wait")
+    web.terminate()
+    assert web.wait(10) == 0
+    os.kill(own_stack.valkey.pid, signal.SIGCONT)
+    for client in clients:
+        client.close()
+    assert "Traceback" not in own_stack.logs()
 
 
 def test_with_the_store_away_routes_and_subscribers_are_told_and_nothing_is_half_started(quick):

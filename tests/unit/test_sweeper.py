@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from jobcast.errors import LedgerUnavailable
-from jobcast.ledger import MemoryLedger, Overdue
+from jobcast.errors import LedgerRefused, LedgerUnavailable
+from jobcast.ledger import MemoryLedger, Overdue, Snapshot
 from jobcast.models import JobStatusUpdate
-from jobcast.topics import job_topic
+from jobcast.topics import Topic, job_topic
 from tests.clock import FakeClock
 from web.queue import Outcome
 from web.sweeper import SETTLE, Sweeper
@@ -16,9 +16,15 @@ LEASE = 5.0
 
 
 class Store(MemoryLedger):
-    """A memory ledger that can be taken away."""
+    """A memory ledger that can be taken away, altogether or for one topic."""
 
     away = False
+    refused: Topic | None = None
+
+    def read(self, topic: Topic, since: int | None = None, epoch: str | None = None) -> Snapshot:
+        if topic == self.refused:
+            raise LedgerRefused("WRONGTYPE")
+        return super().read(topic, since, epoch)
 
     def overdue(self, limit: int = 1_000) -> list[Overdue]:
         if self.away:
@@ -120,3 +126,21 @@ def test_the_end_of_a_lost_job_names_the_request_that_began_it(watch):
     watch.pass_time(4 * LEASE)
     job = watch.store.job("j")
     assert (job.status, job.request_id) == ("failed", "req-1")
+
+
+def test_a_silent_job_whose_worker_is_back_is_not_stalled_any_more(watch):
+    """It was paused for a while, and the task has nothing to report for long."""
+    watch.pass_time(LEASE)
+    assert watch.job() == ("in_progress", None, None)
+    watch.pass_time(LEASE)
+    assert watch.job() == ("in_progress", None, True)
+    watch.pass_time(LEASE, renewing=True)
+    assert watch.job() == ("in_progress", None, None)
+
+
+def test_a_job_that_cannot_be_read_keeps_no_other_from_being_judged(watch):
+    """Somebody else wrote to its key."""
+    watch.store.append_job(JobStatusUpdate(job_id="i", status="in_progress"), begin=True, lease=0.1)
+    watch.store.refused = job_topic("i")
+    watch.pass_time(4 * LEASE)
+    assert watch.job() == ("failed", "worker lost", None)

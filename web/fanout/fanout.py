@@ -15,7 +15,7 @@ from typing import Final
 from jobcast import envelope
 from jobcast.debounce import Debouncer
 from jobcast.envelope import Cut
-from jobcast.errors import LedgerUnavailable
+from jobcast.errors import JobcastError, LedgerRefused, LedgerUnavailable
 from jobcast.ledger import Ledger, Snapshot
 from jobcast.topics import JOB, Topic
 from web.fanout.door.outbox import Outbox
@@ -59,7 +59,9 @@ class Fanout:
         self.counters = Counters()
         #: Subscriptions of clients that do not read, in the order they fell behind.
         self.behind: dict[Subscription, None] = {}
-        self.debouncer: Debouncer[str, Cut] = Debouncer(interval)
+        self.debouncer: Debouncer[str, Cut] = Debouncer(interval, clock)
+        #: Whether the last resync came to its end; a store that is just back may not answer yet.
+        self.in_step = True
         self._subscriptions = subscriptions
         self._ledger = ledger
         self._outbox = outbox or Outbox()
@@ -106,7 +108,7 @@ class Fanout:
 
     def answer(self, subscription: Subscription, snapshot: Snapshot) -> None:
         """Send a new subscriber what the ledger said, and let it go live."""
-        state = packets(subscription.topic, snapshot)
+        state = self._state(subscription.topic, snapshot)
         subscription.go_live(state, snapshot.sequence, snapshot.epoch)
         if subscription.behind:
             self.behind[subscription] = None
@@ -126,6 +128,8 @@ class Fanout:
             self._bring_up(subscription)
         except LedgerUnavailable:
             self.behind[subscription] = None
+        except LedgerRefused as error:
+            logger.warning("%s cannot be read: %s", subscription.topic.room, error)
         self._outbox.flush()
 
     def resync(self) -> None:
@@ -136,8 +140,11 @@ class Fanout:
             for topic, position in zip(topics, positions, strict=True):
                 self._catch_up(topic, *position)
                 self._outbox.flush()
+            self.in_step = True
         except LedgerUnavailable as error:
-            logger.warning("resync is put off: %s", error)
+            if self.in_step:
+                logger.warning("resync is put off: %s", error)
+            self.in_step = False
 
     def _cap(self, cut: Cut) -> None:
         if not cut.room.startswith(JOB.name):
@@ -178,19 +185,39 @@ class Fanout:
             and sequence
             and (subscription.epoch != epoch or subscription.sequence < sequence)
         ]
-        if not behind:
-            return
-        for subscription in behind:
-            self._bring_up(subscription)
+        try:
+            for subscription in behind:
+                self._bring_up(subscription)
+        except LedgerRefused as error:  # for ever, and must not keep the others waiting
+            logger.warning("%s cannot be read: %s", topic.room, error)
 
     def _bring_up(self, subscription: Subscription) -> None:
-        topic = subscription.topic
-        snapshot = self._ledger.read(topic, subscription.sequence, subscription.epoch)
-        missed = packets(topic, snapshot)
+        if subscription.waiting is not None:
+            return  # somebody else is at it
+        snapshot = self._read(subscription)
+        if not self._subscriptions.is_open(subscription):
+            return  # left, or joined anew, while the ledger was read
+        missed = self._state(subscription.topic, snapshot)
         self.counters.resynced += 1
-        self.counters.delivered += subscription.catch_up(missed, snapshot.sequence, snapshot.epoch)
+        self.counters.delivered += subscription.go_live(missed, snapshot.sequence, snapshot.epoch)
         if subscription.behind:
             self.behind[subscription] = None
+
+    def _read(self, subscription: Subscription) -> Snapshot:
+        """What the ledger says; what arrives meanwhile must not overtake it, so it waits."""
+        subscription.hold()
+        try:
+            return self._ledger.read(subscription.topic, subscription.sequence, subscription.epoch)
+        except JobcastError:
+            subscription.let_go()
+            raise
+
+    def _state(self, topic: Topic, snapshot: Snapshot) -> list[Placed]:
+        """A snapshot's events; what was held back of an epoch that is over is not sent after them."""
+        held = self.debouncer.held(topic.room)
+        if held is not None and held.epoch != snapshot.epoch:
+            self.debouncer.forget(topic.room)
+        return packets(topic, snapshot)
 
 
 def packets(topic: Topic, snapshot: Snapshot) -> list[Placed]:

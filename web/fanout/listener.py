@@ -81,9 +81,11 @@ class Listener:
             except (RedisError, OSError) as error:
                 if self.listening or pause == FIRST_PAUSE:
                     logger.warning("not listening to Redis, trying again: %s", error)
-                self.listening = False
-                self._sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311
-                pause = min(pause * 2, LONGEST_PAUSE)
+            except Exception:
+                logger.exception("not listening to Redis, trying again after an error of our own")
+            self.listening = False
+            self._sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311
+            pause = min(pause * 2, LONGEST_PAUSE)
 
     def _listen(self) -> Iterator[bytes]:
         client = connect(self._url)

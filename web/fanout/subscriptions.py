@@ -55,15 +55,24 @@ class Subscription:
         self.sequence, self.epoch = sequence, epoch
         return True
 
-    def go_live(self, state: Iterable[Placed], sequence: int, epoch: str | None) -> None:
-        """Send what the ledger said, which ends at this place, and then what came meanwhile."""
+    def hold(self) -> None:
+        """Keep back what arrives while the ledger is read, until ``go_live`` or ``let_go``."""
+        self.waiting = []
+
+    def go_live(self, state: Iterable[Placed], sequence: int, epoch: str | None) -> int:
+        """Send what the ledger said, which ends at this place, then what came meanwhile; how much it was."""
         waiting, self.waiting = self.waiting or [], None
-        self.catch_up(state, sequence, epoch)
+        sent = self._catch_up(state, sequence, epoch)
+        return sent + sum(self.offer(*event) for event in waiting)
+
+    def let_go(self) -> None:
+        """Send what came meanwhile; the ledger could not be read."""
+        waiting, self.waiting = self.waiting or [], None
         for event in waiting:
             self.offer(*event)
 
-    def catch_up(self, missed: Iterable[Placed], sequence: int, epoch: str | None) -> int:
-        """Send what was missed and return how much; behind again if the client stops reading it."""
+    def _catch_up(self, missed: Iterable[Placed], sequence: int, epoch: str | None) -> int:
+        """Behind again if the client stops reading it."""
         self.behind = False
         sent = sum(self.offer(*event) for event in missed)
         if not self.behind:
