@@ -83,6 +83,8 @@ class Job:
         self._clock = clock
         self._lease = lease
         self._sent: Facts | None = None
+        #: The epoch and the sequence of what the ledger took last.
+        self._place = "", 0
         self._pace = Pace()
 
     @property
@@ -107,6 +109,7 @@ class Job:
                 return appended
         facts, ended = self.progress.facts(), self.ended
         appended = ledger.append_job(self._update(facts, ended), meta=self._meta)
+        self._compare(ledger, appended)
         self._settle(appended, facts, was_end=ended is not None)
         return appended
 
@@ -115,9 +118,18 @@ class Job:
         update = self._update(facts, ("in_progress", None))
         options: dict[str, Any] = {"retries": self._retries, "lease": self._lease, "meta": self._meta}
         appended = ledger.append_job(update, begin=True, **options)
+        self._compare(ledger, appended)
         self.attempt, self._sent = appended.attempt, facts
         self.over = not appended.stored
         return appended
+
+    def _compare(self, ledger: Ledger, appended: Appended) -> None:
+        """Let the topic go on under a new epoch when the store does not hold what it once said it did."""
+        epoch, sequence = self._place
+        expected = sequence + appended.stored
+        if appended.epoch == epoch and appended.sequence < expected:
+            ledger.advance_epoch(self.topic, epoch, expected)
+        self._place = appended.epoch, appended.sequence
 
     def _settle(self, appended: Appended, facts: Facts, *, was_end: bool) -> None:
         if appended.outcome == "lost":  # only paused, and declared dead meanwhile: take it back

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import socketio
+from limits import RateLimitItemPerMinute
+from limits.storage import MemoryStorage
+from limits.strategies import FixedWindowRateLimiter
 
 from jobcast.errors import InvalidPayload, LedgerRefused, LedgerUnavailable
 from jobcast.ledger import Ledger, Snapshot
@@ -22,6 +25,10 @@ from web.fanout.channels import Channels
 from web.fanout.fanout import Fanout
 from web.fanout.outlets import Outlet
 from web.fanout.subscriptions import Subscription, Subscriptions
+
+#: How often a client is believed that it saw more of a topic than the store holds: after a failover one claim
+#: is enough for everybody, and whoever makes it up makes the topic's followers read their state anew.
+CLAIMS: Final = RateLimitItemPerMinute(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +68,7 @@ class Subscriber:
         self._fanout = fanout
         self._ledger = ledger
         self._channels = channels
+        self._claims = FixedWindowRateLimiter(MemoryStorage())
 
     def subscribe(self, sid: str, identity: Identity, place: Place) -> dict[str, Any]:
         """Join, answer, send what was missed or else the state; raise Refused."""
@@ -69,7 +77,7 @@ class Subscriber:
         subscription = self._join(sid, place.topic)
         self._channels.follow(place.topic)
         try:
-            snapshot = self._ledger.read(place.topic, place.since, place.epoch)
+            snapshot = self._read(place)
         except (LedgerUnavailable, LedgerRefused) as error:
             self.unsubscribe(sid, place.topic)
             raise Refused("unavailable", "the state cannot be read right now") from error
@@ -88,6 +96,14 @@ class Subscriber:
             authorise(identity, topic, self._ledger.belongs_to)
         except (LedgerUnavailable, LedgerRefused) as error:
             raise Refused("unavailable", "the state cannot be read right now") from error
+
+    def _read(self, place: Place) -> Snapshot:
+        snapshot = self._ledger.read(place.topic, place.since, place.epoch)
+        if place.since is None or place.epoch is None or not snapshot.is_older_than(place.since, place.epoch):
+            return snapshot
+        if self._claims.hit(CLAIMS, place.topic.room):
+            self._ledger.advance_epoch(place.topic, place.epoch, place.since)
+        return self._ledger.read(place.topic, place.since, place.epoch)
 
     def _check_limit(self, sid: str) -> None:
         if self._subscriptions.count_of(sid) >= self._limit:

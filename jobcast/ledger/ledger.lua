@@ -18,6 +18,7 @@
 --            Expected statuses: "*" any, else a comma list in which "none" is a job not yet known.
 --   read     channel, envelope head, event, new epoch, history limit, ttl, then ids, or "*" for all
 --   clear    channel, envelope head, event, new epoch, history limit, ttl
+--   advance  epoch, sequence, new epoch; returns the epoch that is in force, empty for an unknown topic
 --   touch    period in ms, then rooms
 --   overdue  limit
 -- append, read and clear return {outcome, sequence, epoch, attempt, cancel, unread};
@@ -199,6 +200,28 @@ local function clear()
   return { 'stored', sequence, epoch, 0, 0, 0 }
 end
 
+-- The store came back older than what was seen of the topic under this epoch. What it holds goes on under
+-- a new one: under the old one it would be taken for what is known already.
+local function advance()
+  local epoch, new_epoch = ARGV[2], ARGV[4]
+  local sequence, current = position('')
+  if current ~= epoch or sequence >= tonumber(ARGV[3]) then return current end
+  local old = ',"epoch":"' .. epoch .. '"'
+  local function renamed(text) -- the first place is ours: it was written before anything of the caller's
+    local from, to = string.find(text, old, 1, true)
+    return from and string.sub(text, 1, from - 1) .. ',"epoch":"' .. new_epoch .. '"' .. string.sub(text, to + 1)
+      or text
+  end
+  for i, line in ipairs(redis.call('LRANGE', KEYS[2], 0, -1)) do redis.call('LSET', KEYS[2], i - 1, renamed(line)) end
+  for _, id in ipairs(redis.call('HKEYS', KEYS[3])) do
+    redis.call('HSET', KEYS[3], id, renamed(redis.call('HGET', KEYS[3], id)))
+  end
+  local payload = redis.call('HGET', KEYS[1], 'payload')
+  if payload then redis.call('HSET', KEYS[1], 'payload', renamed(payload)) end
+  redis.call('HSET', KEYS[1], 'epoch', new_epoch)
+  return new_epoch
+end
+
 local function touch()
   local deadline = milliseconds() + tonumber(ARGV[2])
   for i = 3, #ARGV do redis.call('ZADD', KEYS[1], deadline, ARGV[i]) end
@@ -216,5 +239,5 @@ local function overdue()
   return found
 end
 
-local VERBS = { append = append, read = read, clear = clear, touch = touch, overdue = overdue }
+local VERBS = { append = append, read = read, clear = clear, advance = advance, touch = touch, overdue = overdue }
 return VERBS[ARGV[1]]()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 
 from jobcast import envelope
@@ -102,6 +103,15 @@ class MemoryLedger(Ledger):
             records = [self._found(topic) for topic in topics]
             return [(r.sequence, r.epoch) if r and r.sequence else (0, None) for r in records]
 
+    def advance_epoch(self, topic: Topic, epoch: str, seen: int) -> str | None:
+        with self._lock:
+            record = self._found(topic)
+            if record is None or not record.sequence:
+                return None
+            if record.epoch == epoch and record.sequence < seen:
+                _rename_epoch(record, new_epoch())
+            return record.epoch
+
     def history(self, topic: Topic) -> Snapshot:
         with self._lock:
             record = self._found(topic)
@@ -184,6 +194,17 @@ class MemoryLedger(Ledger):
 
     def close(self) -> None:
         """Nothing to give up."""
+
+    def remember(self) -> Callable[[], None]:
+        """A copy of everything; calling what is returned brings it back, as an old snapshot does."""
+        with self._lock:
+            copy = deepcopy((self._records, self._brands, self._leases))
+
+        def come_back() -> None:
+            with self._lock:
+                self._records, self._brands, self._leases = deepcopy(copy)
+
+        return come_back
 
     def lose_everything(self) -> None:
         """Forget it all, as a store that was restarted without its data."""
@@ -268,6 +289,15 @@ def _state(topic: Topic, record: _Record) -> list[StoredEvent]:
     if topic.kind is BRAND:
         return newest_per_sync(record.history)
     return [StoredEvent(topic.event, record.payload)]
+
+
+def _rename_epoch(record: _Record, epoch: str) -> None:
+    def renamed(payload: str) -> str:
+        return payload.replace(f',"epoch":"{record.epoch}"', f',"epoch":"{epoch}"', 1)
+
+    record.history = [StoredEvent(stored.event, renamed(stored.payload)) for stored in record.history]
+    record.inbox = {i: renamed(payload) for i, payload in record.inbox.items()}
+    record.payload, record.epoch = renamed(record.payload), epoch
 
 
 def _attempt_of(entry: Entry, record: _Record) -> int:

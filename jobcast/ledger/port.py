@@ -90,6 +90,10 @@ class Snapshot:
     recovered: bool = False
     events: Sequence[StoredEvent] = ()
 
+    def is_older_than(self, sequence: int, epoch: str | None) -> bool:
+        """Whether the store has forgotten a part of what was seen: it came back from an old copy."""
+        return self.epoch is not None and self.epoch == epoch and self.sequence < sequence
+
 
 @dataclass(frozen=True, slots=True)
 class Overdue:
@@ -174,6 +178,14 @@ class Ledger(ABC):
     @abstractmethod
     def positions(self, topics: Sequence[Topic]) -> list[tuple[int, str | None]]:
         """Sequence and epoch of each topic; (0, None) for one that is not known."""
+
+    @abstractmethod
+    def advance_epoch(self, topic: Topic, epoch: str, seen: int) -> str | None:
+        """Give a topic a new epoch if what is stored is older than what was ``seen`` of it under this one.
+
+        A store that comes back from an old copy numbers anew from there, and everybody who knows better
+        would take its events for old ones. Returns the epoch in force; None for a topic that is not known.
+        """
 
     @abstractmethod
     def history(self, topic: Topic) -> Snapshot:

@@ -171,6 +171,11 @@ class RedisLedger(Ledger):
         return found
 
     @_translate_errors
+    def advance_epoch(self, topic: Topic, epoch: str, seen: int) -> str | None:
+        found = self._script(keys=_keys(topic), args=["advance", epoch, seen, new_epoch()])
+        return cast(str, found) or None
+
+    @_translate_errors
     def history(self, topic: Topic) -> Snapshot:
         state, _, _, _, history = self._load(topic)
         if not state.get("sequence"):

@@ -202,6 +202,36 @@ def test_what_cannot_be_replayed_is_answered_with_the_state(ledger, job_id, sinc
     assert [event.decoded()["completed"] for event in snapshot.events] == [14]
 
 
+def test_what_is_older_than_what_was_seen_goes_on_under_a_new_epoch(ledger, job_id):
+    """State, history and inbox say so; nobody takes the next event for one that is known."""
+    stored = [
+        ledger.append_job(update(job_id, description=',"epoch":"'), meta={"ownerId": "ana"}),
+        ledger.append_notification(job_id, notification("n")),
+        ledger.append_analytics(job_id, sync("s", 1)),
+    ]
+    for topic, was in zip((job_topic(job_id), user_topic(job_id), brand_topic(job_id)), stored, strict=True):
+        told = [event.payload for event in ledger.read(topic).events]
+        epoch = ledger.advance_epoch(topic, was.epoch, was.sequence + 1)
+        assert epoch not in (None, was.epoch)
+        assert ledger.positions([topic]) == [(was.sequence, epoch)]
+        now = [event.payload for event in ledger.read(topic, was.sequence, was.epoch).events]
+        assert now == [payload.replace(was.epoch, epoch) for payload in told]
+        assert [event.decoded()["epoch"] for event in ledger.history(topic).events] == [epoch]
+    assert ledger.meta(job_topic(job_id)) == {"ownerId": "ana"}
+    assert ledger.append_job(update(job_id, "completed")).epoch == ledger.job(job_id).epoch != stored[0].epoch
+
+
+def test_an_epoch_goes_on_when_nothing_was_lost(ledger, job_id):
+    """Of several that find a loss the first is heard; an unknown topic stays unknown."""
+    assert ledger.advance_epoch(job_topic(job_id), "x", 5) is None
+    was = ledger.append_job(update(job_id))
+    assert ledger.advance_epoch(job_topic(job_id), was.epoch, was.sequence) == was.epoch
+    assert ledger.advance_epoch(job_topic(job_id), "other", 5) == was.epoch
+    advanced = {ledger.advance_epoch(job_topic(job_id), was.epoch, 5) for _ in range(3)}
+    assert len(advanced) == 1
+    assert was.epoch not in advanced
+
+
 def test_a_notification_arrives_once_however_often_it_is_sent(ledger, job_id, published):
     """Deduplicated by id."""
     outcomes = [ledger.append_notification(job_id, notification("n1")).outcome for _ in range(3)]

@@ -46,6 +46,7 @@ others = st.one_of(
     st.tuples(st.just("read"), st.none() | st.lists(st.sampled_from("abcdef"), max_size=3)),
     st.tuples(st.just("clear")),
     st.tuples(st.just("look"), st.integers(0, 8)),
+    st.tuples(st.just("advance"), st.integers(0, 8)),
 )
 
 
@@ -68,9 +69,17 @@ def perform(ledger: Ledger, name: str, step: tuple) -> object:
             return ledger.mark_read(name, ids)
         case ("clear",):
             return ledger.clear(name)
+        case ("advance", seen):
+            return [advance(ledger, topic, seen) for topic in (job_topic(name), user_topic(name))]
         case ("look", since):
             return [look(ledger, topic, since) for topic in (job_topic(name), user_topic(name))]
     raise AssertionError(step)
+
+
+def advance(ledger: Ledger, topic, seen: int) -> object:
+    ((_, epoch),) = ledger.positions([topic])
+    found = ledger.advance_epoch(topic, epoch or "unknown", seen)
+    return found is None, found == epoch, look(ledger, topic, 0)
 
 
 def look(ledger: Ledger, topic, since: int) -> object:

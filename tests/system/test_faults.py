@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -58,6 +59,38 @@ def test_events_of_the_moment_the_listener_was_cut_off_arrive(quick):
             quick.ledger.append_notification("ana", note(n))
         wait_for(lambda: len(watching.of("notification:received")) >= 60, 5)
         assert [e["id"] for e in watching.of("notification:received")] == [f"n{n}" for n in range(60)]
+
+
+@contextlib.contextmanager
+def forgotten(client: redis.Redis, job_id: str) -> Iterator[None]:
+    """What happens to the job within is lost, as with a failover to a replica that lagged behind."""
+    kept = {key: client.dump(key) for key in client.keys(f"jobcast:{{job:{job_id}}}:*")}
+    yield
+    for key, content in kept.items():
+        client.restore(key, 60_000, content, replace=True)
+    client.client_kill_filter(_type="pubsub")
+
+
+def test_a_job_outlives_a_store_that_comes_back_older(quick):
+    """Who stays connected and who comes back later: both see its end, although its numbers begin again."""
+    with Watcher(quick.url) as watching, redis.Redis.from_url(quick.valkey.url) as client:
+        watching.call("subscribe-job", "j")
+        for job_id in ("j", "later"):
+            quick.ledger.append_job(state(job_id, 5))
+            with forgotten(client, job_id):
+                for progress in (10, 20, 30):
+                    quick.ledger.append_job(state(job_id, progress, "pending"))
+                seen = quick.ledger.job(job_id)
+        quick.ledger.append_job(state("j", 100, "completed"))
+        assert watching.wait_for_status("j", "completed")["epoch"] != seen.epoch
+        place = {"jobId": "later", "since": seen.sequence, "epoch": seen.epoch}
+        answer = watching.call("subscribe-job", place)
+        assert (answer["sequence"], answer["recovered"]) == (1, False)
+        assert answer["epoch"] not in (None, seen.epoch)
+        wait_for(lambda: watching.updates("later"))
+        assert watching.updates("later")[-1]["epoch"] == answer["epoch"]
+        watching.call("subscribe-job", {**place, "epoch": answer["epoch"]})  # believed once a minute
+        assert quick.ledger.job("later").epoch == answer["epoch"]
 
 
 def test_a_job_outlives_a_store_that_comes_back_empty(quick, producer):

@@ -69,6 +69,7 @@ def serves(stack: Stack, transport: str) -> None:
     """Subscribe, see the state and updates, refuse what is wrong, leave."""
     job_id = f"stock-{transport.replace(',', '-')}"
     stack.ledger.append_job(JobStatusUpdate(job_id=job_id, status="in_progress", progress=10))
+    wait_for(lambda: metric(stack, "clients") == 0)  # who came before
     with Watcher(stack.url, transport) as watching:
         wait_for(lambda: len(watching.of("server:hello")) == 2)
         assert watching.call("subscribe-job", job_id)["sequence"] == 1

@@ -179,3 +179,55 @@ def test_a_topic_that_cannot_be_read_keeps_no_other_from_being_compared(desk):
     desk.subscriptions.of_room(broken.room)[0].sequence = 0
     desk.fanout.resync()
     assert page.places() == [1]
+
+
+def test_a_store_that_comes_back_older_keeps_nobody_from_the_end(desk):
+    """It numbers anew from what it remembers; the bar goes on from there, under a new epoch."""
+    desk.report(10)
+    desk.deliver()
+    page, _ = desk.follow()
+    come_back = desk.store.remember()
+    desk.clock.advance(2)
+    for progress in (20, 30, 40):
+        desk.report(progress)
+        desk.deliver()
+        desk.clock.advance(2)
+    come_back()
+    desk.fanout.resync()
+    desk.report(100, "completed")
+    desk.deliver()
+    assert page.places() == [1, 2, 3, 4, 1, 2]
+    assert page.seen[3]["epoch"] != page.seen[4]["epoch"] == page.seen[5]["epoch"]
+    assert page.seen[-1]["status"] == "completed"
+
+
+def test_a_client_that_was_behind_when_the_store_came_back_older_reads_on(desk):
+    """Nobody else follows the topic."""
+    page, _ = desk.follow()
+    desk.report(10)
+    come_back = desk.store.remember()
+    desk.report(20)
+    desk.deliver()
+    desk.fanout.resync()
+    page.reads = False
+    desk.report(30, "pending")
+    desk.deliver()
+    come_back()
+    page.reads = True
+    desk.fanout.serve_those_behind()
+    assert [update["progress"] for update in page.seen] == [10, 20, 10]
+    assert page.seen[1]["epoch"] != page.seen[2]["epoch"]
+
+
+def test_what_is_delivered_while_positions_are_compared_is_not_taken_for_a_loss(desk):
+    """The comparison's answer is older than what came meanwhile; the epoch stays."""
+    desk.report(10)
+    desk.deliver()
+    page, _ = desk.follow()
+    (place,) = desk.store.positions([TOPIC])
+    desk.report(100, "completed")
+    desk.deliver()
+    desk.store.positions = lambda topics: [place]
+    desk.fanout.resync()
+    assert page.places() == [1, 2]
+    assert desk.store.job("j").epoch == page.seen[0]["epoch"]

@@ -460,3 +460,34 @@ def test_an_end_that_another_process_tells_names_the_request_too(desk):
     desk.pass_time(3)
     end_elsewhere(desk.store, "j", "failed", "killed")
     assert (desk.store.sent[-1]["status"], desk.store.sent[-1]["requestId"]) == ("failed", "req-1")
+
+
+def test_a_worker_says_so_when_the_store_came_back_older(desk):
+    """Its next report goes on under a new epoch; whoever polls does not take it for an old one."""
+    progress = desk.reporter.start_job("j")
+    desk.reporter.step()
+    come_back = desk.store.remember()
+    for _ in range(3):
+        progress.advance()
+        desk.pass_time(1)
+    seen = desk.store.job("j")
+    come_back()
+    desk.reporter.end_job("j", "completed")
+    desk.pass_time(1)
+    ended = desk.store.job("j")
+    assert (seen.sequence, ended.sequence, ended.status) == (3, 2, "completed")
+    assert ended.epoch != seen.epoch
+
+
+def test_an_epoch_stays_while_the_store_keeps_what_it_was_told(desk):
+    """Beginning, progress, a refusal and the end."""
+    progress = desk.reporter.start_job("j")
+    desk.pass_time(1)
+    epoch = desk.store.job("j").epoch
+    progress.advance()
+    desk.pass_time(1)
+    desk.reporter.end_job("j", "completed")
+    desk.pass_time(1)
+    desk.reporter.start_job("j")
+    desk.pass_time(1)
+    assert desk.store.job("j").epoch == epoch

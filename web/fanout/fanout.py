@@ -177,19 +177,23 @@ class Fanout:
                 self.breathe_if_due()
 
     def _catch_up(self, topic: Topic, sequence: int, epoch: str | None) -> None:
-        behind = [
-            subscription
-            for subscription in self._subscriptions.of_room(topic.room)
-            if subscription.waiting is None
-            and not subscription.behind
-            and sequence
-            and (subscription.epoch != epoch or subscription.sequence < sequence)
-        ]
+        if epoch is None:
+            return  # not known there; whoever reports it next will restore it
+        live = [s for s in self._subscriptions.of_room(topic.room) if s.waiting is None and not s.behind]
         try:
-            for subscription in behind:
-                self._bring_up(subscription)
+            epoch = self._epoch_in_force(topic, sequence, epoch, live)
+            for subscription in live:
+                if subscription.epoch != epoch or subscription.sequence < sequence:
+                    self._bring_up(subscription)
         except LedgerRefused as error:  # for ever, and must not keep the others waiting
             logger.warning("%s cannot be read: %s", topic.room, error)
+
+    def _epoch_in_force(
+        self, topic: Topic, sequence: int, epoch: str, live: list[Subscription]
+    ) -> str | None:
+        """A new one when the store came back older than what somebody here was sent."""
+        seen = max((s.sequence for s in live if s.epoch == epoch), default=0)
+        return self._ledger.advance_epoch(topic, epoch, seen) if seen > sequence else epoch
 
     def _bring_up(self, subscription: Subscription) -> None:
         if subscription.waiting is not None:
@@ -207,10 +211,17 @@ class Fanout:
         """What the ledger says; what arrives meanwhile must not overtake it, so it waits."""
         subscription.hold()
         try:
-            return self._ledger.read(subscription.topic, subscription.sequence, subscription.epoch)
+            return self._read_on(subscription.topic, subscription.sequence, subscription.epoch)
         except JobcastError:
             subscription.let_go()
             raise
+
+    def _read_on(self, topic: Topic, since: int, epoch: str | None) -> Snapshot:
+        snapshot = self._ledger.read(topic, since, epoch)
+        if epoch is None or not snapshot.is_older_than(since, epoch):
+            return snapshot
+        self._ledger.advance_epoch(topic, epoch, since)
+        return self._ledger.read(topic, since, epoch)
 
     def _state(self, topic: Topic, snapshot: Snapshot) -> list[Placed]:
         """A snapshot's events; what was held back of an epoch that is over is not sent after them."""
