@@ -48,7 +48,9 @@ class Hit:
 
 
 #: While these last nothing can be said to the ledger.
-OUTAGES: Final = frozenset(["pause-store", "stop-store", "restart-store", "empty-store", "fill-store"])
+OUTAGES: Final = frozenset(
+    ["pause-store", "stop-store", "restart-store", "empty-store", "age-store", "fill-store"]
+)
 
 Inject = Callable[[World, Random], Hit]
 
@@ -81,15 +83,24 @@ def stop_store(world: World, rng: Random) -> Hit:
 def restart_store(world: World, rng: Random) -> Hit:
     """Killed, away for a while, back with its data."""
     seconds = rng.uniform(0.2, 2.5)
-    world.restart_store(pause=seconds, with_data=True)
+    world.restart_store(pause=seconds, data=world.data)
     return Hit(f"{seconds:.1f} s")
 
 
 def empty_store(world: World, rng: Random) -> Hit:
     """Killed, away for a while, back with nothing."""
     seconds = rng.uniform(0.2, 2.5)
-    world.restart_store(pause=seconds, with_data=False)
+    world.restart_store(pause=seconds)
     return Hit(f"{seconds:.1f} s")
+
+
+def age_store(world: World, rng: Random) -> Hit:
+    """Killed, away for a while, back with a copy from a moment before: a failover to a replica that lagged."""
+    age, seconds = rng.uniform(0.2, 1.5), rng.uniform(0.2, 1.5)
+    with world.copy_of_store() as copy:
+        time.sleep(age)
+        world.restart_store(pause=seconds, data=copy)
+    return Hit(f"{age:.1f} s old, away {seconds:.1f} s")
 
 
 def fill_store(world: World, rng: Random) -> Hit:
@@ -270,6 +281,7 @@ FAULTS: Final[dict[str, Inject]] = {
     "stop-store": stop_store,
     "restart-store": restart_store,
     "empty-store": empty_store,
+    "age-store": age_store,
     "fill-store": fill_store,
     "restart-broker": restart_broker,
     "kill-child": kill_child,

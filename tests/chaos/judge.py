@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from jobcast.models import TERMINAL_STATUSES
 from tests.chaos.faults import Fault
-from tests.chaos.truth import Line, Task
+from tests.chaos.truth import SAYS, Line, Task
 
 #: Seconds after a fault's end within which everybody has to know.
 CONVERGENCE: Final = 2.0
@@ -218,8 +218,11 @@ def _is_forgotten(run: Run, key: Key) -> bool:
     if task and task.unheard:
         return True
     ended = task.ended if task else None
-    losses = [fault for fault in run.faults if fault.name == "empty-store"]
-    return ended is not None and any(ended < loss.start < run.subscribed[key] + TOLD for loss in losses)
+    return ended is not None and any(
+        (fault.name == "empty-store" and ended < fault.start < run.subscribed[key] + TOLD)
+        or (fault.name == "age-store" and ended < fault.end and fault.start < run.subscribed[key] + TOLD)
+        for fault in run.faults
+    )
 
 
 def _contradicts(task: Task | None, status: str) -> bool:
@@ -236,6 +239,8 @@ def _time_final(run: Run, key: Key, same: list[Arrival], figures: Figures) -> No
     within = CONVERGENCE
     if task.killed is not None:
         over, name, within = task.killed, "lease", figures.lease_bound
+    elif _is_repaired(run, over):
+        name, within = "lease", figures.lease_bound
     first: dict[str, Arrival] = {}
     for arrival in same:
         first.setdefault(arrival.process, arrival)
@@ -243,6 +248,11 @@ def _time_final(run: Run, key: Key, same: list[Arrival], figures: Figures) -> No
         begin = max(over, run.subscribed[key], run.born.get((key[0], process), 0.0))
         ready = _ready(run, key, begin, arrival.at, within)
         _worst(figures, name, arrival.at - ready, f"{task} at {key}")
+
+
+def _is_repaired(run: Run, ended: float) -> bool:
+    """Whether the store lost this end; the sweeper finds it again when the job's lease has run out."""
+    return any(f.name == "age-store" and f.start - SAYS <= ended < f.end for f in run.faults)
 
 
 def _judge_catching_up(run: Run, key: Key, arrivals: list[Arrival], figures: Figures) -> None:

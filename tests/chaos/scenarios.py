@@ -26,6 +26,7 @@ SCENARIOS: Final = (
     Scenario("hang", "SIGSTOP of Valkey", ("stop-store",)),
     Scenario("restart", "Valkey killed and restarted with its data", ("restart-store",)),
     Scenario("empty", "Valkey killed and restarted without its data", ("empty-store",)),
+    Scenario("older", "Valkey killed and restarted with a copy of a moment before", ("age-store",)),
     Scenario("full", "Valkey at its memory limit, then freed", ("fill-store",)),
     Scenario("broker", "the task queue restarted", ("restart-broker",), 4),
     Scenario("child", "SIGKILL and SIGSTOP of a worker's child", ("kill-child", "stop-child"), 8),

@@ -13,8 +13,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -117,13 +118,21 @@ class World(Stack):
         with redis.Redis(port=self.valkey.port, socket_timeout=5) as client:
             return client.execute_command(*words)
 
-    def restart_store(self, *, pause: float, with_data: bool) -> None:
-        """Kill the ledger's store and start it again on its port."""
+    @contextlib.contextmanager
+    def copy_of_store(self) -> Iterator[Path]:
+        """What the ledger's store has written so far."""
+        with tempfile.TemporaryDirectory(dir=self.folder) as folder:
+            yield Path(shutil.copytree(self.data, Path(folder) / "data"))
+
+    def restart_store(self, *, pause: float, data: Path | None = None) -> None:
+        """Kill the ledger's store and start it again on its port, with this data or none."""
         os.kill(self.valkey.pid, signal.SIGKILL)
         self.valkey.stop()
         time.sleep(pause)
-        if not with_data:
+        if data != self.data:
             shutil.rmtree(self.data)
+        if data not in (None, self.data):
+            shutil.copytree(data, self.data)
         self.valkey.start()
 
     def restart_web(self, number: int, pause: float) -> None:
