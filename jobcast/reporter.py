@@ -25,9 +25,10 @@ from jobcast.breaker import FIRST_PAUSE, Breaker
 from jobcast.debounce import Debouncer
 from jobcast.errors import LedgerRefused, LedgerUnavailable
 from jobcast.ledger.port import Appended, Ledger
-from jobcast.models import JobStatus, JobStatusUpdate, now
+from jobcast.models import TERMINAL_STATUSES, JobStatus, JobStatusUpdate, now
 from jobcast.pace import Pace
 from jobcast.progress import Facts, Progress
+from jobcast.recent_ends import RecentEnds
 from jobcast.topics import Topic, job_topic
 
 logger = logging.getLogger(__name__)
@@ -84,12 +85,17 @@ class Job:
         self._lease = lease
         self._sent: Facts | None = None
         #: The epoch and the sequence of what the ledger took last.
-        self._place = "", 0
+        self.place = "", 0
         self._pace = Pace()
 
     @property
     def changed(self) -> bool:
         return not self.over and (self.ended is not None or self.progress.facts() != self._sent)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing follows; a retry does."""
+        return self.ended is not None and self.ended[0] in TERMINAL_STATUSES
 
     @property
     def urgent(self) -> bool:
@@ -125,11 +131,11 @@ class Job:
 
     def _compare(self, ledger: Ledger, appended: Appended) -> None:
         """Let the topic go on under a new epoch when the store does not hold what it once said it did."""
-        epoch, sequence = self._place
+        epoch, sequence = self.place
         expected = sequence + appended.stored
         if appended.epoch == epoch and appended.sequence < expected:
             ledger.advance_epoch(self.topic, epoch, expected)
-        self._place = appended.epoch, appended.sequence
+        self.place = appended.epoch, appended.sequence
 
     def _settle(self, appended: Appended, facts: Facts, *, was_end: bool) -> None:
         if appended.outcome == "lost":  # only paused, and declared dead meanwhile: take it back
@@ -195,6 +201,7 @@ class _State:
     jobs: dict[str, Job] = field(default_factory=dict)
     mail: deque[tuple[Key | None, bool, Delivery]] = field(default_factory=deque)
     outbox: OrderedDict[Key, Delivery] = field(default_factory=OrderedDict)
+    ends: RecentEnds = field(default_factory=RecentEnds)
     busy: bool = False
     hurry: bool = False
     closing: bool = False
@@ -303,6 +310,8 @@ class Reporter:
             self._attempt(self._deliver)
         if self._state.jobs and self._breaker.allows and self._clock() >= self._renew_at:
             self._attempt(self._renew)
+        if self._is_due(self._state.ends.next_due) and self._breaker.allows:
+            self._attempt(self._look_at_ends)
         self._look_around()  # a job that moved meanwhile waits its turn; any other may rest
 
     def _reset(self) -> None:
@@ -352,6 +361,8 @@ class Reporter:
             waits.append(max(self._renew_at, self._breaker.retry_at) - self._clock())
         if self._state.outbox:
             waits.append(self._breaker.retry_at - self._clock())
+        if (look_at := self._state.ends.next_due) is not None:
+            waits.append(max(look_at, self._breaker.retry_at) - self._clock())
         return max(0.0, min(waits))
 
     def _collect(self) -> None:
@@ -421,6 +432,7 @@ class Reporter:
     def _note_success(self) -> None:
         if self._breaker.is_open:
             self.counters.breaker = "closed"
+            self._state.ends.hurry()
             logger.warning("circuit breaker closed, the ledger is back: %s", self.counters)
         self._breaker.succeeded()
 
@@ -455,6 +467,8 @@ class Reporter:
             self._debouncer.forget((job.topic, ""))
             if self._state.jobs.get(job.progress.job_id) is job:
                 del self._state.jobs[job.progress.job_id]
+            if appended is not None and appended.stored and job.has_ended:
+                self._state.ends.add(job, self._clock())
             if appended is None or appended.outcome != "stale":
                 self._ledger.release(job.topic)
 
@@ -464,6 +478,13 @@ class Reporter:
         if jobs:
             for room in self._ledger.touch([job.topic for job in jobs.values()], self._lease):
                 jobs[room].progress.cancel()
+
+    def _is_due(self, at: float | None) -> bool:
+        return at is not None and self._clock() >= at
+
+    def _look_at_ends(self) -> None:
+        if told := self._state.ends.look(self._ledger, self._clock()):
+            logger.warning("the store had lost the ends of %s jobs, which were told again", told)
 
     # Looking in from outside.
 

@@ -95,7 +95,7 @@ def empty_store(world: World, rng: Random) -> Hit:
 
 
 def age_store(world: World, rng: Random) -> Hit:
-    """Killed, away for a while, back with a copy from a moment before: a failover to a replica that lagged."""
+    """Killed, away for a while, back with a copy of a moment before: a failover to a lagging replica."""
     age, seconds = rng.uniform(0.2, 1.5), rng.uniform(0.2, 1.5)
     with world.copy_of_store() as copy:
         time.sleep(age)

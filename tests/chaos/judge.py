@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final, NamedTuple
 
 from jobcast.models import TERMINAL_STATUSES
+from jobcast.recent_ends import LOOK_AFTER
 from tests.chaos.faults import Fault
 from tests.chaos.truth import SAYS, Line, Task
 
@@ -251,8 +252,12 @@ def _time_final(run: Run, key: Key, same: list[Arrival], figures: Figures) -> No
 
 
 def _is_repaired(run: Run, ended: float) -> bool:
-    """Whether the store lost this end; the sweeper finds it again when the job's lease has run out."""
-    return any(f.name == "age-store" and f.start - SAYS <= ended < f.end for f in run.faults)
+    """Whether the store lost this end, and its worker or the sweeper has to find that out first."""
+    return any(
+        (f.name == "age-store" and f.start - SAYS <= ended < f.end)
+        or (f.name == "empty-store" and f.start - LOOK_AFTER - SAYS <= ended < f.end)
+        for f in run.faults
+    )
 
 
 def _judge_catching_up(run: Run, key: Key, arrivals: list[Arrival], figures: Figures) -> None:

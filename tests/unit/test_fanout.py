@@ -231,3 +231,42 @@ def test_what_is_delivered_while_positions_are_compared_is_not_taken_for_a_loss(
     desk.fanout.resync()
     assert page.places() == [1, 2]
     assert desk.store.job("j").epoch == page.seen[0]["epoch"]
+
+
+def test_what_is_on_its_way_from_an_epoch_that_is_over_is_not_sent(desk):
+    """The worker reported and began a new epoch, because the store was older; a comparison overtakes that."""
+    desk.report(10)
+    desk.deliver()
+    page, subscription = desk.follow()
+    for progress in (20, 30):
+        desk.clock.advance(2)
+        desk.report(progress)
+        desk.deliver()
+    desk.report(40)
+    desk.store.advance_epoch(TOPIC, subscription.epoch, 9)
+    desk.fanout.resync()
+    desk.clock.advance(2)
+    desk.deliver()
+    desk.clock.advance(2)
+    desk.report(100, "completed")
+    desk.deliver()
+    assert [update["progress"] for update in page.seen] == [10, 20, 30, 40, 100]
+
+
+def test_a_store_that_goes_back_to_an_epoch_that_was_over_is_given_another_one(desk):
+    """It came back older twice, each time from before the first."""
+    desk.report(10)
+    desk.deliver()
+    page, _ = desk.follow()
+    come_back = desk.store.remember()
+    desk.report(20, "pending")
+    desk.deliver()
+    for _ in range(2):
+        come_back()
+        desk.fanout.resync()
+    desk.report(100, "completed")
+    desk.deliver()
+    epochs = [update["epoch"] for update in page.seen]
+    assert [update["progress"] for update in page.seen] == [10, 20, 10, 10, 100]
+    assert len(set(epochs)) == 3
+    assert epochs == sorted(epochs, key=epochs.index)

@@ -6,6 +6,7 @@ import json
 import os
 import threading
 import time
+from collections.abc import Sequence
 
 import pytest
 
@@ -15,7 +16,7 @@ from jobcast.errors import JobCancelled, LedgerRefused, LedgerUnavailable
 from jobcast.ledger import Appended, Entry, MemoryLedger
 from jobcast.models import AnalyticsData, AnalyticsEvent, Notification
 from jobcast.reporter import BACKLOG_LIMIT, Reporter
-from jobcast.topics import job_topic, user_topic
+from jobcast.topics import Topic, job_topic, user_topic
 from tests.clock import FakeClock
 
 
@@ -34,6 +35,11 @@ class Store(MemoryLedger):
         if entry.topic.id in self.refuse:
             raise LedgerRefused("never")
         return super().append(entry)
+
+    def positions(self, topics: Sequence[Topic]) -> list[tuple[int, str | None]]:
+        if self.away:
+            raise LedgerUnavailable("away")
+        return super().positions(topics)
 
 
 class Desk:
@@ -491,3 +497,53 @@ def test_an_epoch_stays_while_the_store_keeps_what_it_was_told(desk):
     desk.reporter.start_job("j")
     desk.pass_time(1)
     assert desk.store.job("j").epoch == epoch
+
+
+@pytest.mark.parametrize("fate", ["older", "empty"])
+def test_an_end_that_the_store_forgot_is_told_again(desk, fate):
+    """It was the last thing the worker had to say; the sweeper would have to call the job lost."""
+    desk.reporter.start_job("j")
+    desk.reporter.step()
+    come_back = desk.store.remember()
+    desk.reporter.end_job("j", "completed")
+    desk.pass_time(1)
+    before = desk.store.job("j")
+    desk.store.away = True
+    desk.pass_time(5)
+    come_back() if fate == "older" else desk.store.lose_everything()
+    desk.store.away = False
+    desk.pass_time(2)
+    after = desk.store.job("j")
+    assert (after.status, after.attempt) == ("completed", 1)
+    assert after.epoch != before.epoch
+    assert not desk.store.overdue()
+    desk.clock.advance(60)
+    assert not desk.store.overdue()
+
+
+def test_ends_are_looked_at_as_soon_as_the_store_is_back(desk):
+    """Another job of this process found that it was away."""
+    for job_id in ("over", "running"):
+        desk.reporter.start_job(job_id)
+    desk.reporter.end_job("over", "completed")
+    desk.reporter.step()
+    desk.store.lose_everything()
+    desk.store.away = True
+    desk.reporter.progress("running").advance()
+    desk.pass_time(1.2)
+    desk.store.away = False
+    desk.pass_time(1)
+    assert desk.store.job("over").status == "completed"
+
+
+def test_an_end_that_the_store_kept_is_told_once(desk):
+    """It is only looked at, and once."""
+    looked: list[int] = []
+    positions = desk.store.positions
+    desk.store.positions = lambda topics: looked.append(len(topics)) or positions(topics)
+    for job_id in ("a", "b"):
+        desk.reporter.start_job(job_id)
+        desk.reporter.end_job(job_id, "completed")
+    desk.pass_time(10)
+    assert [update["status"] for update in desk.store.sent].count("completed") == 2
+    assert looked == [2]

@@ -192,8 +192,8 @@ class Fanout:
         self, topic: Topic, sequence: int, epoch: str, live: list[Subscription]
     ) -> str | None:
         """A new one when the store came back older than what somebody here was sent."""
-        seen = max((s.sequence for s in live if s.epoch == epoch), default=0)
-        return self._ledger.advance_epoch(topic, epoch, seen) if seen > sequence else epoch
+        reached = max((subscription.reached(epoch) for subscription in live), default=0)
+        return self._ledger.advance_epoch(topic, epoch, reached) if reached > sequence else epoch
 
     def _bring_up(self, subscription: Subscription) -> None:
         if subscription.waiting is not None:
@@ -211,16 +211,18 @@ class Fanout:
         """What the ledger says; what arrives meanwhile must not overtake it, so it waits."""
         subscription.hold()
         try:
-            return self._read_on(subscription.topic, subscription.sequence, subscription.epoch)
+            return self._read_on(subscription)
         except JobcastError:
             subscription.let_go()
             raise
 
-    def _read_on(self, topic: Topic, since: int, epoch: str | None) -> Snapshot:
+    def _read_on(self, subscription: Subscription) -> Snapshot:
+        topic, since, epoch = subscription.topic, subscription.sequence, subscription.epoch
         snapshot = self._ledger.read(topic, since, epoch)
-        if epoch is None or not snapshot.is_older_than(since, epoch):
+        reached = subscription.reached(snapshot.epoch)
+        if snapshot.epoch is None or reached <= snapshot.sequence:
             return snapshot
-        self._ledger.advance_epoch(topic, epoch, since)
+        self._ledger.advance_epoch(topic, snapshot.epoch, reached)
         return self._ledger.read(topic, since, epoch)
 
     def _state(self, topic: Topic, snapshot: Snapshot) -> list[Placed]:

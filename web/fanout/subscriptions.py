@@ -8,6 +8,7 @@ reads again, and then what the ledger says it missed.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -39,6 +40,8 @@ class Subscription:
     way: Way
     sequence: int = 0
     epoch: str | None = None
+    #: The epoch before this one; what is still on its way from there is not sent any more.
+    left: str | None = None
     behind: bool = False
     waiting: list[Placed] | None = field(default_factory=list)
 
@@ -47,13 +50,21 @@ class Subscription:
         if self.waiting is not None:
             self.waiting.append((sequence, epoch, event))
             return False
-        if self.behind or (epoch == self.epoch and sequence <= self.sequence):
+        if self.behind or (epoch == self.epoch and sequence <= self.sequence) or epoch == self.left:
             return False
         if not self.way.send(event):
             self.behind = True
             return False
-        self.sequence, self.epoch = sequence, epoch
+        self._move_to(sequence, epoch)
         return True
+
+    def reached(self, epoch: str | None) -> int:
+        """How far the client was brought in this epoch; further than anything can be in one that is over."""
+        if epoch is None:
+            return 0
+        if epoch == self.left:
+            return sys.maxsize
+        return self.sequence if epoch == self.epoch else 0
 
     def hold(self) -> None:
         """Keep back what arrives while the ledger is read, until ``go_live`` or ``let_go``."""
@@ -76,8 +87,13 @@ class Subscription:
         self.behind = False
         sent = sum(self.offer(*event) for event in missed)
         if not self.behind:
-            self.sequence, self.epoch = sequence, epoch
+            self._move_to(sequence, epoch)
         return sent
+
+    def _move_to(self, sequence: int, epoch: str | None) -> None:
+        if epoch != self.epoch:
+            self.left, self.epoch = self.epoch, epoch
+        self.sequence = sequence
 
 
 class Subscriptions:
