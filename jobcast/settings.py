@@ -105,7 +105,7 @@ class Settings(BaseSettings):
     #: Seconds a connection may be open without having joined a namespace.
     jobcast_handshake_seconds: Annotated[int, Field(ge=1, le=300)] = 10
     # Limits count per process. An address is an IPv4 address or an IPv6 /64, a user a token's ``sub``.
-    #: Connections open at once.
+    #: Connections open at once; plain requests and those that say nothing are counted apart from the others.
     jobcast_limit_connections_per_address: Limit = 500
     jobcast_limit_connections_per_user: Limit = 100
     #: Connections of an address that have not joined a namespace yet.

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from typing import Any, Final
 
 from werkzeug.middleware.proxy_fix import ProxyFix
+
+from jobcast.settings import Settings
 
 #: What somebody who owns one IPv6 address owns at least.
 _IPV6_PREFIX: Final = 64
@@ -19,17 +22,29 @@ class Addresses:
         self._hops = hops
         self._counts_loopback = counts_loopback
 
-    def of(self, environ: dict[str, Any]) -> str:
+    def of(self, environ: Mapping[str, Any]) -> str:
         """The address to count, an IPv6 /64 as one; empty for one that is not counted."""
-        address = self._behind_proxies(environ)
+        return self._counted(self.behind_proxies(environ))
+
+    def of_peer(self, address: str) -> str:
+        """The same for a connection that has said nothing yet; behind a proxy they are all the proxy's."""
+        return "" if self._hops else self._counted(address)
+
+    def _counted(self, address: str) -> str:
         name, is_loopback = _known_as(address)
         return "" if is_loopback and not self._counts_loopback else name
 
-    def _behind_proxies(self, environ: dict[str, Any]) -> str:
+    def behind_proxies(self, environ: Mapping[str, Any]) -> str:
+        """The address as it is, for a log."""
         if self._hops and "werkzeug.proxy_fix.orig" not in environ:
             environ = dict(environ)
             ProxyFix(_nothing, x_for=self._hops, x_proto=0, x_host=0)(environ, _ignore)
         return str(environ.get("REMOTE_ADDR", ""))
+
+
+def addresses_of(settings: Settings) -> Addresses:
+    """As the settings have it."""
+    return Addresses(settings.jobcast_proxy_hops, counts_loopback=settings.jobcast_limit_loopback)
 
 
 @lru_cache(maxsize=4_096)

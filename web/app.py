@@ -14,7 +14,7 @@ from jobcast.broadcaster import ledger_from
 from jobcast.celery import make_celery
 from jobcast.ledger import Ledger
 from web import audit
-from web.addresses import Addresses
+from web.addresses import addresses_of
 from web.dashboard import dashboard_blueprint
 from web.fanout.acks import note_acks
 from web.fanout.channels import Channels
@@ -82,7 +82,8 @@ def create_app(settings: Settings) -> Web:
     jobs = Jobs(ledger, queue)
     revocations = Revocations(settings.store_url)
     services = Services(settings, ledger, Gate(settings, revocations), jobs)
-    audit.start(settings.jobcast_audit, keyed=not services.gate.is_open)
+    addresses = addresses_of(settings)
+    audit.start(settings.jobcast_audit, keyed=not services.gate.is_open, address_of=addresses.behind_proxies)
     is_allowed = origin_check(settings)
     app = _flask_app(settings)
     channels = Channels(settings.socketio_channel, per_topic=settings.jobcast_channels == "topic")
@@ -175,7 +176,7 @@ def _add_limits(
     app: Flask, socketio: SocketIO, services: Services, connections: Connections, sessions: Sessions
 ) -> Turnstile:
     settings = services.settings
-    addresses = Addresses(settings.jobcast_proxy_hops, counts_loopback=settings.jobcast_limit_loopback)
+    addresses = addresses_of(settings)
     turnstile = Turnstile(socketio.server, connections, sessions, addresses)
     tarpit = Tarpit(socketio.sleep)
     limit_requests(app, services, addresses, tarpit)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal
 
 import flask
@@ -48,19 +48,26 @@ _log: Any = structlog.wrap_logger(
 )
 
 
+def _peer(environ: Environ) -> str | None:
+    address: str | None = environ.get("REMOTE_ADDR")
+    return address
+
+
 class _Noted:
-    """Which kinds are noted in this process."""
+    """Which kinds are noted in this process, and how an environ tells where somebody comes from."""
 
     kinds: frozenset[Kind] = frozenset()
+    address_of: Callable[[Environ], str | None] = staticmethod(_peer)
 
 
-def start(extent: Extent, *, keyed: bool = True) -> None:
+def start(extent: Extent, *, keyed: bool = True, address_of: Callable[[Environ], str | None] = _peer) -> None:
     """Write what ``extent`` says to standard error from now on, one bare JSON object a line.
 
     Without a key everybody is nobody in particular, and only ``all`` notes who comes and goes.
     """
     everything: frozenset[Kind] = _CHANGES | _COMINGS | {"subscribe"}
     changes = _CHANGES | _COMINGS if keyed else _CHANGES
+    _Noted.address_of = staticmethod(address_of)
     _Noted.kinds = {"all": everything, "changes": changes, "off": frozenset[Kind]()}[extent]
     logger = logging.getLogger(LOGGER)
     logger.setLevel(logging.INFO)
@@ -91,7 +98,7 @@ def _safe(value: str) -> str:
 
 def _origin(environ: Environ | None) -> dict[str, str | None]:
     if environ is not None:
-        return {"address": environ.get("REMOTE_ADDR")}
+        return {"address": _Noted.address_of(environ)}
     if not flask.has_request_context():
         return {}
     return {"address": flask.request.remote_addr, "request_id": request_id()}

@@ -69,7 +69,7 @@ class BaseNamespace(Namespace):  # type: ignore[misc]  # untyped library
         self.greet(sid)
 
     def _disconnect(self, sid: str, reason: str = "") -> None:
-        audit.note("disconnect", sid=sid, namespace=self.namespace, reason=str(reason))
+        audit.note("disconnect", self.environ(sid), sid=sid, namespace=self.namespace, reason=str(reason))
         self.sessions.close(sid)
         self.subscriber.forget(sid)
 
@@ -102,7 +102,7 @@ class BaseNamespace(Namespace):  # type: ignore[misc]  # untyped library
     def _refusal(self, sid: str, argument: Any, refused: Refused) -> Answer:
         if sid not in self.sessions:
             return {}  # it was closed while its event waited for the store
-        audit.refused(refused.code, **self.whereabouts(sid), topic=self.topic_in(argument))
+        audit.refused(refused.code, self.environ(sid), **self.who(sid), topic=self.topic_in(argument))
         error = {"code": refused.code, "message": refused.message} | _retry_after(refused)
         if not ack_was_asked():
             self.reply(sid, "subscription-error", error | self.ids_in(argument))
@@ -112,10 +112,13 @@ class BaseNamespace(Namespace):  # type: ignore[misc]  # untyped library
         """The id of a refused event, so that its sender knows which one it was."""
         return {}
 
-    def whereabouts(self, sid: str) -> dict[str, str | None]:
-        """Who a client is and where it came from, for the audit log."""
-        environ = self.socketio.server.get_environ(sid, self.namespace) or {}
-        return {"user": self.identity(sid).user, "sid": sid, "address": environ.get("REMOTE_ADDR")}
+    def who(self, sid: str) -> dict[str, str | None]:
+        """A client in the audit log."""
+        return {"user": self.identity(sid).user, "sid": sid}
+
+    def environ(self, sid: str) -> dict[str, Any]:
+        """The request a client came with."""
+        return self.socketio.server.get_environ(sid, self.namespace) or {}
 
     def topic_in(self, argument: Any) -> str | None:
         """The room of a refused event, if it named one."""
@@ -144,7 +147,7 @@ class TopicNamespace(BaseNamespace):
     def subscribe(self, sid: str, argument: Any) -> Answer:
         place, identity = self._place(argument), self.identity(sid)
         answer = self.subscriber.subscribe(sid, identity, place)
-        audit.note("subscribe", user=identity.user, sid=sid, topic=place.topic.room)
+        audit.note("subscribe", self.environ(sid), user=identity.user, sid=sid, topic=place.topic.room)
         return answer
 
     def unsubscribe(self, sid: str, argument: Any) -> Answer:
@@ -187,7 +190,7 @@ class JobsNamespace(TopicNamespace):
     def cancel(self, sid: str, argument: Any) -> Answer:
         job_id = self._granted(sid, argument).id
         cancelled = self.services.jobs.cancel(job_id)
-        audit.note("cancel", **self.whereabouts(sid), topic=f"job:{job_id}")
+        audit.note("cancel", self.environ(sid), **self.who(sid), topic=f"job:{job_id}")
         return {"jobId": job_id, "status": cancelled.status}
 
 

@@ -17,9 +17,12 @@ import eventlet
 import eventlet.wsgi
 
 from jobcast import InvalidSetting, Settings
+from web import audit
+from web.addresses import addresses_of
 from web.app import Web, create_app
 from web.fanout.door.ahead import chunks as read_ahead
 from web.fanout.door.build import build_door
+from web.fanout.door.crowd import Crowd
 from web.fanout.door.door import Door
 from web.fanout.door.plain import PlainDoor
 from web.fanout.websocket import use_plain_websockets
@@ -109,6 +112,14 @@ def _front_door(web: Web, listening: socket.socket) -> Door | None:
         web.outbox,
         web.turnstile.is_welcome,
         web.settings.jobcast_handshake_seconds,
+        _crowd(web.settings),
+    )
+
+
+def _crowd(settings: Settings) -> Crowd:
+    limit = settings.jobcast_limit_connections_per_address
+    return Crowd(
+        addresses_of(settings).of_peer, limit, lambda name: audit.refused("rate-limited", address=name)
     )
 
 

@@ -16,6 +16,7 @@ from typing import Any, Final
 import socketio
 
 from jobcast.models import ErrorDetail
+from web import audit
 from web.access import Identity
 from web.limits import PENALTY, Connection, Connections, retry_ms
 from web.revocation import Revocations
@@ -142,6 +143,9 @@ class Sessions:
                 self._server.sleep(0)
 
     def _end(self, session: Session, why: ErrorDetail) -> None:
+        environ = self._server.get_environ(session.sid, session.namespace) or {}
+        ids = {"user": session.identity.user, "sid": session.sid, "namespace": session.namespace}
+        audit.refused(why.code, environ, **ids)
         to: dict[str, Any] = {"namespace": session.namespace, "ignore_queue": True}
         self._server.emit("subscription-error", why.wire(), to=session.sid, **to)
         self._server.disconnect(session.sid, **to)

@@ -212,7 +212,7 @@ def test_messages_before_a_close_count_and_messages_after_it_do_not(door):
         notes(door, "last", range(3))
         client.tcp.sendall(frame(read) + frame(b"\x03\xe8", CLOSE) + frame("40/jobs,"))
         assert client.until_closed() == 1000
-    assert door.get("/api/notifications/last").json()["unreadCount"] == 0
+    wait_for(lambda: door.get("/api/notifications/last").json()["unreadCount"] == 0)
 
 
 def test_a_client_that_pings_and_never_reads_is_parted_from(door):

@@ -216,6 +216,14 @@ def test_a_job_can_only_be_published_for_oneself(keyed):
     assert {(answer.status, answer.text) for answer in answers} == {(403, answers[0].text)}
 
 
+def ended_by_us(stack: Stack, sids: list[str]) -> set[tuple[str, str, str]]:
+    """What the audit log says of these clients: code, user and address; it has a line for each."""
+    lines = [json.loads(line) for line in stack.logs().splitlines() if line.startswith('{"')]
+    found = {line["sid"]: line for line in lines if line.get("sid") in sids and "code" in line}
+    assert found.keys() == set(sids)
+    return {(line["code"], line["user"], line["address"]) for line in found.values()}
+
+
 @pytest.mark.parametrize("transport", ["websocket", "polling"])
 def test_a_token_that_expires_ends_its_connection_and_no_other(keyed, transport):
     """The client is told why, and what happens afterwards does not reach it."""
@@ -224,12 +232,14 @@ def test_a_token_that_expires_ends_its_connection_and_no_other(keyed, transport)
     with brief, Watcher(keyed.url, transport, auth={"token": token("bo")}) as lasting:
         for watcher in (brief, lasting):
             assert watcher.call("subscribe-user", "bo", "/notifications")["ok"]
+        sids = list(brief.client.namespaces.values())
         wait_for(lambda: len(brief.of("subscription-error")) == 5, what="all five namespaces to be told")
         assert {told["code"] for told in brief.of("subscription-error")} == {"unauthenticated"}
         wait_for(lambda: not brief.client.connected)
         happen(keyed, f"after-{transport}")
         wait_for(lambda: any(n["id"] == f"after-{transport}" for n in lasting.of("notification:received")))
         assert not any(n["id"] == f"after-{transport}" for n in brief.of("notification:received"))
+    assert ended_by_us(keyed, sids) == {("unauthenticated", "bo", "127.0.0.1")}
 
 
 def test_a_token_that_is_revoked_opens_nothing_any_more(keyed):
@@ -241,12 +251,14 @@ def test_a_token_that_is_revoked_opens_nothing_any_more(keyed):
     ):
         for watcher in (out, stays):
             assert watcher.call("subscribe-user", "bo", "/notifications")["ok"]
+        sids = list(out.client.namespaces.values())
         command(keyed, "--revoke", bad)
         wait_for(lambda: not out.client.connected)
         assert out.of("subscription-error")[0]["code"] == "unauthenticated"
         happen(keyed, "revoked")
         wait_for(lambda: any(n["id"] == "revoked" for n in stays.of("notification:received")))
         assert not any(n["id"] == "revoked" for n in out.of("notification:received"))
+    assert ended_by_us(keyed, sids) == {("unauthenticated", "bo", "127.0.0.1")}
     assert keyed.get("/api/notifications/bo", **bearer(bad)).status == 401
     assert keyed.get("/api/notifications/bo", **bearer(good)).status == 200
     with pytest.raises(socketio.exceptions.ConnectionError):

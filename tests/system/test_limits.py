@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import json
+import socket
 import time
 import warnings
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ import socketio
 import websocket
 
 from jobcast.embedded import free_port
+from jobcast.models import JobStatusUpdate
 from tests.stack import Stack, http, wait_for
 from tests.watcher import Watcher
 
@@ -200,12 +202,17 @@ def test_a_client_that_sends_too_much_is_told_when_to_go_on(limited, transport):
 def test_a_client_that_does_not_stop_is_shown_the_door(limited):
     """Told, disconnected, and kept out for a while: the user, from wherever."""
     with connect(limited, "flood", "203.0.113.40") as watcher:
+        sids = set(watcher.client.namespaces.values())
         for _ in range(600):
             watcher.emit("whatever", "x" * 100)
         wait_for(lambda: not watcher.client.connected)
         told = watcher.of("subscription-error")[-1]
         assert told["code"] == "rate-limited"
         assert told["retryAfterMs"] == 10_000
+    noted = [json.loads(line) for line in limited.logs().splitlines() if line.startswith('{"')]
+    ended = [line for line in noted if line["audit"] == "limit" and line.get("sid") in sids]
+    assert {(line["user"], line["address"]) for line in ended} == {("flood", "203.0.113.40")}
+    assert {line["sid"] for line in ended} == sids
     with pytest.raises(socketio.exceptions.ConnectionError):
         connect(limited, "flood", "203.0.113.41")
     refused_handshake(limited, "203.0.113.40")
@@ -261,6 +268,67 @@ def test_this_machine_is_not_counted_unless_a_setting_says_so(limited):
     limited.start_web(port, JOBCAST_LIMIT_LOOPBACK="true")
     answers = [http("GET", f"http://127.0.0.1:{port}/api/config").status for _ in range(9)]
     assert answers == [200] * 8 + [429]
+
+
+@pytest.fixture
+def crowded(tmp_path) -> Iterator[Stack]:
+    """A web process where this machine counts, and may have five connections that are no WebSockets."""
+    stack = Stack(
+        tmp_path,
+        JOBCAST_LIMIT_LOOPBACK="true",
+        JOBCAST_LIMIT_CONNECTIONS_PER_ADDRESS="5",
+        JOBCAST_HANDSHAKE_SECONDS="60",
+    )
+    try:
+        stack.valkey.start()
+        stack.start_web()
+        yield stack
+    finally:
+        stack.stop()
+
+
+def hold(stack: Stack, said: bytes = b"") -> socket.socket:
+    """A connection that says this and no more."""
+    held = socket.create_connection(("127.0.0.1", int(stack.url.rpartition(":")[2])), 5)
+    held.sendall(said)
+    return held
+
+
+def is_turned_away(stack: Stack) -> bool:
+    with hold(stack) as held:
+        held.settimeout(0.3)
+        try:
+            return held.recv(1) == b""
+        except TimeoutError:
+            return False
+        except ConnectionResetError:
+            return True
+
+
+def newest(watching: Watcher) -> int:
+    return watching.updates("j")[-1]["sequence"] if watching.updates("j") else 0
+
+
+def test_an_address_has_so_many_connections_that_say_nothing_or_too_little(crowded):
+    """Whoever is in stays in and is served; who leaves makes room; one line of the audit log says so."""
+    with Watcher(crowded.url, "websocket") as watching:
+        watching.call("subscribe-job", "j")
+        for said in (b"", b"GET /socket.io/?EIO=4", b"POST /api/jobs/publish HTTP/1.1\r\nHost:"):
+            wait_for(lambda: not is_turned_away(crowded))
+            held = [hold(crowded, said) for _ in range(5)]
+            wait_for(lambda: is_turned_away(crowded))
+            assert all(is_turned_away(crowded) for _ in range(3))
+            crowded.ledger.append_job(JobStatusUpdate(job_id="j", status="in_progress"))
+            wait_for(lambda: newest(watching) == crowded.ledger.job("j").sequence)
+            held.pop().close()
+            wait_for(lambda: not is_turned_away(crowded))
+            for one in held:
+                one.close()
+        wait_for(lambda: [http("GET", f"{crowded.url}/healthz").status for _ in range(9)] == [200] * 9)
+    lines = [line for line in crowded.logs().splitlines() if '"audit": "limit"' in line]
+    assert {json.loads(line)["address"] for line in lines} == {"127.0.0.1"}
+    assert len(lines) < 10
+    assert "Traceback" not in crowded.logs()
 
 
 def test_everybody_who_was_turned_away_leaves_nothing_behind(limited):

@@ -199,6 +199,13 @@ def test_whose_address_counts(remote, forwarded, hops, expected):
     assert environ["REMOTE_ADDR"] == remote
 
 
+def test_behind_a_proxy_a_bare_connection_is_nobodys():
+    """It is the proxy's, whoever is behind it; without one it is whoever opened it."""
+    assert Addresses(1, counts_loopback=True).of_peer("203.0.113.1") == ""
+    assert Addresses(0, counts_loopback=False).of_peer("203.0.113.1") == "203.0.113.1"
+    assert Addresses(0, counts_loopback=False).of_peer("127.0.0.1") == ""
+
+
 def test_loopback_counts_when_it_should():
     """For whoever serves no proxy on the same machine."""
     addresses = Addresses(0, counts_loopback=True)

@@ -24,6 +24,9 @@ class NotedServer:
     def eio_sid_from_sid(self, sid: str, namespace: str) -> str:
         return sid.partition("/")[0]
 
+    def get_environ(self, sid: str, namespace: str) -> dict[str, str]:
+        return {"REMOTE_ADDR": "203.0.113.1"}
+
     def emit(self, event: str, data: dict[str, str], to: str, **_: object) -> None:
         assert event == "subscription-error"
         self._told[to] = data["code"]

@@ -11,6 +11,7 @@ import socketio
 from eventlet.greenio import GreenSocket
 from eventlet.patcher import original
 
+from web.fanout.door.crowd import Crowd
 from web.fanout.door.door import Door, House
 from web.fanout.door.environs import Environs
 from web.fanout.door.handshake import Request
@@ -37,11 +38,13 @@ def build_door(
     outbox: Outbox,
     is_welcome: Callable[[Request], bool],
     patience: float,
+    crowd: Crowd,
 ) -> Door | None:
     """A door that was tried; None when the parts of the libraries it leans on are not as expected."""
     try:
         server.environ = Environs(server.environ)
-        house = House(server.eio, server.environ, _scope(app, listening), outbox, is_welcome, patience)
+        scope = _scope(app, listening)
+        house = House(server.eio, server.environ, scope, outbox, is_welcome, patience, crowd)
         house.start()
         door = Door(listening, house)
         _try(door)

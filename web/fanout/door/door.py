@@ -15,6 +15,7 @@ from eventlet.greenio import GreenSocket
 from eventlet.hubs import notify_opened
 
 from web.fanout.door.client import WebSocketClient
+from web.fanout.door.crowd import Crowd, Overcrowded
 from web.fanout.door.frames import text_frame
 from web.fanout.door.handshake import HEAD_LIMIT, NotOurs, Request, Undecided, answer, recognise
 from web.fanout.door.outbox import Outbox
@@ -40,6 +41,7 @@ class Counters:
     upgrades: int = 0
     passed_on: int = 0
     timed_out: int = 0
+    turned_away: int = 0
 
 
 @dataclass(eq=False)
@@ -54,6 +56,7 @@ class House:
     is_welcome: Callable[[Request], bool]
     #: Seconds in which a connection has to have said what it wants.
     patience: float
+    crowd: Crowd = field(default_factory=Crowd)
     poller: Poller = field(default_factory=Poller)
     wheel: Wheel = field(default_factory=lambda: Wheel(pause=lambda: eventlet.sleep(0)))
     turns: Turns = field(default_factory=Turns)
@@ -127,15 +130,36 @@ class Door:
     def let_in(self, tcp: socket.socket, peer: Any) -> None:
         """Look at a new connection."""
         tcp.setblocking(False)
-        visitor = Visitor(self._house, tcp, peer if isinstance(peer, tuple) else (), self.pass_on)
+        known = peer if isinstance(peer, tuple) else ()
+        try:
+            name = self._house.crowd.enter(known)
+        except Overcrowded:
+            self._house.counters.turned_away += 1
+            tcp.close()
+            return
+        visitor = Visitor(self._house, tcp, known, name, self.pass_on)
         self._house.poller.watch(tcp.fileno(), visitor, IN | HALF_CLOSED | EDGE)
         self._house.wheel.add(visitor, self._house.patience)
         visitor.ready(IN)  # what it wants has often come together with it
 
-    def pass_on(self, tcp: socket.socket, peer: Any) -> None:
+    def pass_on(self, tcp: socket.socket, peer: Any, name: str) -> None:
         self._house.counters.passed_on += 1
         notify_opened(tcp.fileno())
-        self._passed_on.put((GreenSocket(tcp), peer))
+        green = GreenSocket(tcp)
+        if name:
+            green.close = self._leaving(green.close, name)
+        self._passed_on.put((green, peer))
+
+    def _leaving(self, close: Callable[[], None], name: str) -> Callable[[], None]:
+        """What eventlet's server closes a connection with; it may do so twice."""
+        names = [name]
+
+        def closed() -> None:
+            while names:
+                self._house.crowd.leave(names.pop())
+            close()
+
+        return closed
 
     def _rest(self, error: OSError) -> None:
         logger.error("cannot accept connections for a moment: %s", error)
@@ -151,14 +175,21 @@ class Door:
 class Visitor:
     """A connection that has not said enough yet. Its bytes are looked at, not read."""
 
-    __slots__ = ("_decided", "_house", "_pass_on", "_peer", "_request", "_tcp")
+    __slots__ = ("_decided", "_house", "_name", "_pass_on", "_peer", "_request", "_tcp")
 
     def __init__(
-        self, house: House, tcp: socket.socket, peer: tuple[Any, ...], pass_on: Callable[..., None]
+        self,
+        house: House,
+        tcp: socket.socket,
+        peer: tuple[Any, ...],
+        name: str,
+        pass_on: Callable[[socket.socket, Any, str], None],
     ) -> None:
         self._house = house
         self._tcp = tcp
         self._peer = peer
+        #: What it is counted by in the crowd.
+        self._name = name
         self._pass_on = pass_on
         self._request: Request | None = None
         self._decided = False
@@ -194,10 +225,15 @@ class Visitor:
     def _leave_to_wsgi(self) -> None:
         self._decided = True
         self._house.poller.forget(self._tcp.fileno())
-        self._pass_on(self._tcp, self._peer)
+        self._pass_on(self._tcp, self._peer, self._name)
+
+    def _leave_crowd(self) -> None:
+        self._house.crowd.leave(self._name)
+        self._name = ""
 
     def give_up(self) -> None:
         self._decided = True
+        self._leave_crowd()
         self._house.poller.forget(self._tcp.fileno())
         self._tcp.close()
 
@@ -240,6 +276,7 @@ class Visitor:
         self._house.admit(client, request)
         engine._trigger_event("connect", client.sid, request, run_async=False)
         self._house.counters.websockets += 1
+        self._leave_crowd()
         self._house.poller.hand_to(self._tcp.fileno(), client, IN)
 
     def _change_transport(self, request: Request, opening: bytes, sid: str) -> None:
@@ -251,6 +288,7 @@ class Visitor:
         upgrade = Upgrade(self._house, self._tcp, polling, request)
         self._house.counters.upgrades += 1
         self._house.wheel.add(upgrade, PATIENCE)
+        self._leave_crowd()
         self._house.poller.hand_to(self._tcp.fileno(), upgrade, IN)
 
 
