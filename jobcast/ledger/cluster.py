@@ -50,7 +50,8 @@ class Cluster:
     def owner(self, channel: str) -> ClusterNode:
         """The primary of a key or a sharded channel, as far as is known; raises redis' ConnectionError."""
         try:
-            return self.client.get_node_from_key(channel)
+            found: ClusterNode = self.client.get_node_from_key(channel)  # type: ignore[no-untyped-call]
+            return found
         except RedisClusterException as error:
             raise ConnectionError(str(error)) from error
 

@@ -115,7 +115,7 @@ class RedisLedger(Ledger):
         super().__init__(history=history, retention=retention)
         self._redis = client
         self._channel = functools.partial(envelope.channel_of, channel=channel, per_topic=per_topic)
-        #: On a cluster the leases of all jobs are elsewhere than a job; there a lease takes a step of its own.
+        #: On a cluster the leases of all jobs are elsewhere than a job, so a lease takes a step of its own.
         self._is_cluster = isinstance(client, Cluster)
         script = _script(sharded=self._is_cluster and per_topic)
         self._script: Any = AnyScript(client, script) if self._is_cluster else Script(client, script)
@@ -226,7 +226,7 @@ class RedisLedger(Ledger):
     def list_job(self, brand_id: str, job_id: str) -> None:
         key = _brand_key(brand_id)
         with self._redis.pipeline(transaction=False) as pipe:
-            seconds, _ = cast(tuple[int, int], self._redis.time())
+            seconds, _ = self._redis.time()
             pipe.zadd(key, {job_id: seconds})
             pipe.zremrangebyrank(key, 0, -BRAND_JOBS - 1)
             pipe.expire(key, LIVE_TTL)
