@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -84,6 +86,16 @@ def state(job_id: str, progress: float, status: str = "in_progress") -> JobStatu
     return JobStatusUpdate(job_id=job_id, status=status, progress=progress)
 
 
+@contextmanager
+def stopped(pid: int) -> Iterator[None]:
+    """A process that does not notice what happens meanwhile."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
 def received(stack: Stack) -> int:
     found = re.search(r"^jobcast_messages_total (\d+)", http("GET", stack.url + "/metrics").text, re.M)
     return int(found[1]) if found else -1
@@ -132,10 +144,11 @@ def test_a_slot_that_moves_takes_its_followers_along(clustered, nodes, ledger):
             ledger.append_job(state(job_id, 10))
         moved = f"{{job:{jobs[1]}}}"
         before = nodes.owner(moved)
-        nodes.move(moved)
-        wait_for(lambda: nodes.owner(moved) is not before)
-        ledger.append_job(state(jobs[1], 50))
-        wait_for(lambda: [u["progress"] for u in watching.updates(jobs[1])][-1:] == [50])
+        with stopped(clustered.processes[0].pid):
+            nodes.move(moved)
+            wait_for(lambda: nodes.owner(moved) is not before)
+            ledger.append_job(state(jobs[1], 50))
+        wait_for(lambda: [u["progress"] for u in watching.updates(jobs[1])][-1:] == [50], 5)
         for job_id in jobs:
             ledger.append_job(state(job_id, 100, "completed"))
         for job_id in jobs:
