@@ -125,7 +125,7 @@ def ledger_from(settings: Settings) -> RedisLedger:
         settings.socketio_channel,
         history=settings.jobcast_history_events,
         retention=settings.jobcast_retention_seconds,
-        per_topic=settings.jobcast_channels == "topic",
+        per_topic=settings.jobcast_channels != "shared",
     )
 
 

@@ -34,7 +34,7 @@ class EmbeddedValkey:
     """A server of one's own; use it as a context manager, or ``start`` and ``stop`` it.
 
     Nothing is written to disk unless ``data_dir`` is given, which turns the append-only file on. ``launcher``
-    is a command that ends by executing the one after it.
+    is a command that ends by executing the one after it, ``options`` are added to the server's own.
     """
 
     def __init__(
@@ -44,11 +44,13 @@ class EmbeddedValkey:
         log: Path | None = None,
         data_dir: Path | None = None,
         launcher: Sequence[str] = (),
+        options: Sequence[str] = (),
     ) -> None:
         self.port = port or free_port()
         self._log = log
         self._data_dir = data_dir
         self._launcher = launcher
+        self._options = options
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -66,7 +68,7 @@ class EmbeddedValkey:
         """Start, and return when the server answers; raises EmbeddedServerUnavailable."""
         with self._open_log() as output:
             self._process = subprocess.Popen(  # noqa: S603
-                [*self._launcher, *command(self.port, self._data_dir)],
+                [*self._launcher, *command(self.port, self._data_dir), *self._options],
                 stdout=output,
                 stderr=output,
                 stdin=subprocess.DEVNULL,

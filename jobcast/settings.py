@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, FilePath, ValidationError, field_validator
+from pydantic import AfterValidator, Field, FilePath, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from jobcast.errors import InvalidSetting
+from jobcast.ledger.cluster import PREFIX
 from jobcast.tls import reserved_in, with_tls
 
 _REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
@@ -62,8 +63,9 @@ class Settings(BaseSettings):
     socketio_channel: str = "flask-socketio"
     socketio_async_mode: str = "eventlet"
     #: "shared": one Redis channel for everything; "topic": one per topic, so that a web process is sent only
-    #: what its clients follow. Web processes first, then workers (docs/decisions/channels.md).
-    jobcast_channels: Literal["shared", "topic"] = "shared"
+    #: what its clients follow; "sharded": the same on a Redis Cluster, of which REDIS_URL names any node. Web
+    #: processes first, then workers (docs/decisions/channels.md).
+    jobcast_channels: Literal["shared", "topic", "sharded"] = "shared"
     #: Web processes on one port; more than one serves WebSockets only, as polls need one process.
     web_concurrency: Annotated[int, Field(ge=1, le=256)] = 1
     #: A secret of at least 32 bytes (HS256), or a public key in PEM (RS256, ES256; ``\\n`` for line ends).
@@ -132,12 +134,32 @@ class Settings(BaseSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
+    @field_validator("jobcast_channels", mode="after")
+    @classmethod
+    def _queue_elsewhere(cls, value: str, info: ValidationInfo) -> str:
+        if value == "sharded" and not info.data.get("celery_broker_url", "").startswith(_REDIS_SCHEMES):
+            raise ValueError(
+                "sharded needs CELERY_BROKER_URL: a Redis that is no cluster, for tasks and results"
+            )
+        return value
+
     @property
     def store_url(self) -> str:
         """``REDIS_URL`` as a client is to open it: with the options of TLS."""
-        return with_tls(
+        url = with_tls(
             self.redis_url, insecure=self.jobcast_redis_tls_insecure, authorities=self.jobcast_redis_ca
         )
+        return f"{PREFIX}{url}" if self.is_sharded else url
+
+    @property
+    def is_sharded(self) -> bool:
+        """Whether events travel on the sharded channels of a cluster."""
+        return self.jobcast_channels == "sharded"
+
+    @property
+    def result_url(self) -> str:
+        """Where Celery keeps results: Redis, or beside the queue where that is a cluster."""
+        return self.celery_broker_url if self.is_sharded else self.redis_url
 
     @property
     def broker_url(self) -> str:

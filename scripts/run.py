@@ -27,6 +27,7 @@ import redis
 
 from jobcast.embedded import EmbeddedValkey, free_port
 from jobcast.errors import InvalidSetting, JobcastError
+from jobcast.ledger.cluster import PREFIX
 from jobcast.settings import Settings
 from scripts.tether import tether, tethered
 
@@ -126,7 +127,9 @@ def check_disk(folder: Path) -> None:
 def check_redis(url: str) -> None:
     """Raise InvalidSetting when nobody answers there."""
     try:
-        with redis.Redis.from_url(url, socket_connect_timeout=3, socket_timeout=3) as client:
+        with redis.Redis.from_url(
+            url.removeprefix(PREFIX), socket_connect_timeout=3, socket_timeout=3
+        ) as client:
             client.ping()
     except (redis.exceptions.RedisError, ValueError, OSError) as error:
         raise InvalidSetting("REDIS_URL", f"no Redis answers there ({error})") from error

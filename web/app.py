@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 from flask import Flask
 from flask_socketio import SocketIO
@@ -13,6 +14,8 @@ from jobcast import Settings
 from jobcast.broadcaster import ledger_from
 from jobcast.celery import make_celery
 from jobcast.ledger import Ledger
+from jobcast.ledger.cluster import Cluster
+from jobcast.ledger.redis import connect
 from web import audit
 from web.addresses import addresses_of
 from web.dashboard import dashboard_blueprint
@@ -22,6 +25,7 @@ from web.fanout.door.outbox import Outbox
 from web.fanout.fanout import Fanout
 from web.fanout.manager import FanoutManager
 from web.fanout.outlets import guard_queues
+from web.fanout.shards import Shards
 from web.fanout.strict import StrictPacket, guard_packets
 from web.fanout.subscriptions import Subscriptions
 from web.gate import Gate
@@ -86,7 +90,7 @@ def create_app(settings: Settings) -> Web:
     audit.start(settings.jobcast_audit, keyed=not services.gate.is_open, address_of=addresses.behind_proxies)
     is_allowed = origin_check(settings)
     app = _flask_app(settings)
-    channels = Channels(settings.socketio_channel, per_topic=settings.jobcast_channels == "topic")
+    channels = _channels(settings)
     subscriptions = Subscriptions(on_unused=channels.leave)
     outbox = Outbox(pause=lambda: socketio.sleep(0))
     fanout = Fanout(subscriptions, ledger, settings.debounce_seconds, outbox)
@@ -125,6 +129,12 @@ def create_app(settings: Settings) -> Web:
         turnstile,
         settings,
     )
+
+
+def _channels(settings: Settings) -> Channels | Shards:
+    if settings.is_sharded:
+        return Shards(cast(Cluster, connect(settings.store_url)), settings.socketio_channel)
+    return Channels(settings.socketio_channel, per_topic=settings.jobcast_channels == "topic")
 
 
 def _flask_app(settings: Settings) -> Flask:
@@ -190,5 +200,5 @@ def _add_routes(app: Flask, services: Services, manager: FanoutManager, registry
     app.register_blueprint(jobs_blueprint(services))
     app.register_blueprint(notifications_blueprint(services))
     app.register_blueprint(analytics_blueprint(services))
-    app.register_blueprint(system_blueprint(services, lambda: manager.listener.listening, registry))
+    app.register_blueprint(system_blueprint(services, lambda: manager.listening, registry))
     app.register_blueprint(dashboard_blueprint())

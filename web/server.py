@@ -81,7 +81,7 @@ def _bind(settings: Settings) -> socket.socket:
 
 def _serve(web: Web, listening: socket.socket) -> None:
     _raise_descriptor_limit()
-    web.manager.listener.chunks = read_ahead
+    web.manager.read_by(read_ahead)
     web.manager.start()
     for loop in LOOPS:
         eventlet.spawn(forever, loop, web, eventlet.sleep)

@@ -24,6 +24,7 @@ from web.arguments import place_argument
 from web.fanout.channels import Channels
 from web.fanout.fanout import Fanout
 from web.fanout.outlets import Outlet
+from web.fanout.shards import Shards
 from web.fanout.subscriptions import Subscription, Subscriptions
 
 #: How often a client is believed that it saw more of a topic than the store holds: after a failover one claim
@@ -59,7 +60,7 @@ class Subscriber:
         subscriptions: Subscriptions,
         fanout: Fanout,
         ledger: Ledger,
-        channels: Channels,
+        channels: Channels | Shards,
         limit: int,
     ) -> None:
         self._limit = limit

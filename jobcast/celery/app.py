@@ -31,7 +31,7 @@ def make_celery(settings: Settings, name: str = "jobcast") -> Celery:
     """An app with its broker and result backend; task modules are added by whoever runs them."""
     if settings.jobcast_redis_tls_insecure:
         logger.warning(INSECURE)
-    app = Celery(name, broker=settings.broker_url, backend=settings.redis_url)
+    app = Celery(name, broker=settings.broker_url, backend=settings.result_url)
     app.loader.override_backends = dict.fromkeys(("redis", "rediss"), RESULTS)
     app.conf.update(_configuration(settings))
     app.steps["consumer"].add(CUSTODY)
@@ -63,7 +63,7 @@ def _configuration(settings: Settings) -> dict[str, Any]:
 
 
 def _tls(settings: Settings) -> dict[str, Any]:
-    urls = {"broker_use_ssl": settings.broker_url, "redis_backend_use_ssl": settings.redis_url}
+    urls = {"broker_use_ssl": settings.broker_url, "redis_backend_use_ssl": settings.result_url}
     chosen = {
         name: celery_options(
             url, insecure=settings.jobcast_redis_tls_insecure, authorities=settings.jobcast_redis_ca

@@ -10,6 +10,8 @@
 -- The leases of all jobs are one zset, room scored by deadline in milliseconds; touch and overdue
 -- get it as KEYS[1], and append as KEYS[6] where it is to give a lease.
 --
+-- PUBLISH, in front of this text, is the command for events: PUBLISH, or SPUBLISH for sharded channels.
+--
 -- ARGV[1] is the verb:
 --   append   channel, envelope head, event, body, new epoch, history limit, ttl, terminal ttl,
 --            mergeable (1/0), status, attempt, retries, progress, expected statuses, expected
@@ -48,7 +50,7 @@ local function tell(to, sequence, epoch, fields, body, merge)
   if redis.call('RPUSH', KEYS[2], to.event .. ' ' .. payload) > to.history then
     redis.call('LTRIM', KEYS[2], -to.history, -1)
   end
-  redis.call('PUBLISH', to.channel, to.head .. merge .. ',"data":[' .. payload .. ']}')
+  redis.call(PUBLISH, to.channel, to.head .. merge .. ',"data":[' .. payload .. ']}')
   return payload
 end
 

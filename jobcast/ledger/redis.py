@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, ParamSpec, TypeVar, cast
 
 import redis
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError, ResponseError
+from redis.commands.core import Script as AnyScript
+from redis.exceptions import RedisClusterException, RedisError, ResponseError
 from redis.retry import Retry
 
 from jobcast import envelope
 from jobcast.errors import LedgerRefused, LedgerUnavailable
+from jobcast.ledger.cluster import Cluster, is_cluster
 from jobcast.ledger.port import (
     BRAND_JOBS,
     LIVE_TTL,
@@ -91,7 +94,7 @@ def _translate_errors(method: Callable[P, R]) -> Callable[P, R]:
             if _is_final(error):
                 raise LedgerRefused(f"Redis: {error}") from error
             raise LedgerUnavailable(f"Redis: {error}") from error
-        except (RedisError, OSError) as error:
+        except (RedisError, RedisClusterException, OSError) as error:
             raise LedgerUnavailable(f"Redis: {_reason(error)}") from error
 
     return wrapper
@@ -112,7 +115,10 @@ class RedisLedger(Ledger):
         super().__init__(history=history, retention=retention)
         self._redis = client
         self._channel = functools.partial(envelope.channel_of, channel=channel, per_topic=per_topic)
-        self._script = Script(client, _SCRIPT)
+        #: On a cluster the leases of all jobs are elsewhere than a job, so a lease takes a step of its own.
+        self._is_cluster = isinstance(client, Cluster)
+        script = _script(sharded=self._is_cluster and per_topic)
+        self._script: Any = AnyScript(client, script) if self._is_cluster else Script(client, script)
 
     @classmethod
     def from_url(
@@ -132,17 +138,20 @@ class RedisLedger(Ledger):
 
     @_translate_errors
     def append(self, entry: Entry) -> Appended:
+        if entry.lease > 0 and self._is_cluster:
+            return self._append_leased(entry)
+        lease = int(entry.lease * 1000)
         args: list[str | int] = [
             *("append", self._channel(entry.topic), envelope.head(entry.topic, entry.event)),
             *(entry.event, entry.body, new_epoch(), self._history, LIVE_TTL, self._retention),
             *(int(entry.mergeable), entry.status, entry.attempt or "", entry.retries),
             *(number(entry.progress), _expected(entry.expected)),
             "" if entry.expected_sequence is None else entry.expected_sequence,
-            *(entry.inbox_id, int(entry.lost), int(entry.lease * 1000)),
+            *(entry.inbox_id, int(entry.lost), lease),
         ]
         for name, value in entry.meta.items():
             args += [name, value]
-        return self._write(entry.topic, args, [_LEASES] if entry.lease > 0 else ())
+        return self._write(entry.topic, args, [_LEASES] if lease else ())
 
     @_translate_errors
     def read(self, topic: Topic, since: int | None = None, epoch: str | None = None) -> Snapshot:
@@ -253,6 +262,14 @@ class RedisLedger(Ledger):
     def close(self) -> None:
         self._redis.close()
 
+    def _append_leased(self, entry: Entry) -> Appended:
+        """The lease comes first, so that no job that has begun lacks one."""
+        self.touch([entry.topic], entry.lease)
+        appended = self.append(replace(entry, lease=0.0))
+        if appended.outcome in ("terminal", "lost"):
+            self.release(entry.topic)
+        return appended
+
     def _write(self, topic: Topic, args: Sequence[str | int], more_keys: Sequence[str] = ()) -> Appended:
         answer = cast(list[Any], self._script(keys=[*_keys(topic), *more_keys], args=args))
         outcome, sequence, epoch, attempt, cancel, unread = answer
@@ -297,18 +314,23 @@ def connect(url: str) -> redis.Redis:
     Back-off belongs to whoever waits: the reporter's thread or the web listener. A thousand clients that come
     back at once share a few connections; each of them one would be slower, and more than a store may allow.
     """
-    pool = redis.BlockingConnectionPool.from_url(
-        url,
-        max_connections=CONNECTIONS,
-        timeout=CONNECTION_TIMEOUT,
-        decode_responses=True,
-        socket_timeout=COMMAND_TIMEOUT,
-        socket_connect_timeout=COMMAND_TIMEOUT,
-        retry=Retry(NoBackoff(), 1),
-        retry_on_error=[ConnectionError],
-        health_check_interval=0,
-    )
-    return redis.Redis.from_pool(pool)
+    options: dict[str, Any] = {
+        "max_connections": CONNECTIONS,
+        "timeout": CONNECTION_TIMEOUT,
+        "decode_responses": True,
+        "socket_timeout": COMMAND_TIMEOUT,
+        "socket_connect_timeout": COMMAND_TIMEOUT,
+        "health_check_interval": 0,
+    }
+    if is_cluster(url):
+        return cast(redis.Redis, Cluster(url, **options))
+    again = {"retry": Retry(NoBackoff(), 1), "retry_on_error": [ConnectionError]}
+    return redis.Redis.from_pool(redis.BlockingConnectionPool.from_url(url, **options, **again))
+
+
+def _script(*, sharded: bool) -> bytes:
+    command = "SPUBLISH" if sharded else "PUBLISH"
+    return f"local PUBLISH = '{command}'\n{_SCRIPT}".encode()
 
 
 def _position(answer: Any) -> tuple[int, str | None]:

@@ -23,7 +23,7 @@ _EVALSHA: Final = b"EVALSHA"
 class Script:
     """``script`` for one Redis server, callable as redis-py's own."""
 
-    def __init__(self, client: redis.Redis, script: str) -> None:
+    def __init__(self, client: redis.Redis, script: bytes) -> None:
         self._client = client
         self._script = client.register_script(script)
         self._busy = threading.Lock()

@@ -14,8 +14,10 @@ import redis
 from jobcast.embedded import EmbeddedValkey
 from jobcast.errors import LedgerRefused, LedgerUnavailable
 from jobcast.ledger import Ledger, MemoryLedger, RedisLedger
+from jobcast.ledger.cluster import PREFIX
 from jobcast.models import AnalyticsData, AnalyticsEvent, JobStatusUpdate, Notification
 from jobcast.topics import Topic, brand_topic, job_topic, user_topic
+from tests.cluster import ValkeyCluster
 from tests.stack import wait_for
 
 _numbers = itertools.count()
@@ -27,25 +29,41 @@ def job_id() -> str:
     return f"job{next(_numbers)}"
 
 
-@pytest.fixture(params=["memory", "redis"])
-def ledger(request: pytest.FixtureRequest, valkey: EmbeddedValkey) -> Iterator[Ledger]:
-    if request.param == "memory":
+@pytest.fixture(scope="module")
+def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyCluster]:
+    with ValkeyCluster(tmp_path_factory.mktemp("nodes")) as running:
+        yield running
+
+
+@pytest.fixture(params=["memory", "redis", "cluster"])
+def url(request: pytest.FixtureRequest) -> str | None:
+    """Where the ledger is; None: in memory."""
+    if request.param == "cluster":
+        nodes: ValkeyCluster = request.getfixturevalue("nodes")
+        return nodes.url
+    server: EmbeddedValkey = request.getfixturevalue("valkey")
+    return server.url if request.param == "redis" else None
+
+
+@pytest.fixture
+def ledger(url: str | None) -> Iterator[Ledger]:
+    if url is None:
         yield MemoryLedger(history=10)
     else:
-        redis_ledger = RedisLedger.from_url(valkey.url, history=10)
+        redis_ledger = RedisLedger.from_url(url, history=10)
         yield redis_ledger
         redis_ledger.close()
 
 
 @pytest.fixture
-def published(valkey: EmbeddedValkey, ledger: Ledger) -> Iterator[Callable[[], list[dict]]]:
+def published(url: str | None, ledger: Ledger) -> Iterator[Callable[[], list[dict]]]:
     """What went out on the channel so far, decoded."""
     if isinstance(ledger, MemoryLedger):
         sent: list[str] = []
         ledger._send = sent.append
         yield lambda: [json.loads(message) for message in sent]
         return
-    with redis.Redis.from_url(valkey.url, decode_responses=True) as client:
+    with redis.Redis.from_url(url.removeprefix(PREFIX), decode_responses=True) as client:
         pubsub = client.pubsub(ignore_subscribe_messages=True)
         pubsub.subscribe("flask-socketio")
         pubsub.get_message(timeout=1)

@@ -8,7 +8,7 @@ import redis
 
 from jobcast.embedded import EmbeddedValkey
 from web.fanout.channels import Channels
-from web.fanout.listener import Listener
+from web.fanout.listener import Listener, dialler
 
 
 def test_an_error_of_our_own_does_not_end_the_listening(valkey: EmbeddedValkey):
@@ -22,7 +22,10 @@ def test_an_error_of_our_own_does_not_end_the_listening(valkey: EmbeddedValkey):
             client.publish("unit-listener", "heard")
 
     listener = Listener(
-        valkey.url, Channels("unit-listener", per_topic=False), on_listening=listening, sleep=lambda _: None
+        dialler(valkey.url),
+        Channels("unit-listener", per_topic=False),
+        on_listening=listening,
+        sleep=lambda _: None,
     )
     messages = listener.messages()
     assert next(messages) == b"heard"

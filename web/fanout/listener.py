@@ -21,6 +21,7 @@ import hiredis
 import redis
 from redis.exceptions import ConnectionError, RedisError
 
+from jobcast.ledger.cluster import is_cluster
 from jobcast.ledger.redis import connect
 from web.fanout.channels import Channels
 from web.fanout.wire import Chunks, Moment, read
@@ -35,23 +36,34 @@ QUIET: Final = 1.0
 PONG_TIMEOUT: Final = 2.0
 #: Seconds between two pings on a busy connection, which say how far behind we read.
 PROBE_EVERY: Final = 5.0
-#: Channels named in one command.
-CHANNELS_AT_ONCE: Final = 500
+_CONFIRMATIONS: Final = (b"subscribe", b"ssubscribe")
+
+
+def dialler(url: str) -> Callable[[], Any]:
+    """Makes connections to the server at ``url``, or to any primary of a cluster."""
+
+    def dial() -> Any:
+        client: Any = connect(url)
+        return client.dial() if is_cluster(url) else client.connection_pool.make_connection()
+
+    return dial
 
 
 class Listener:
-    """Messages of its channels, for ever.
+    """Messages of its channels, for ever; ``dial`` makes a connection of redis-py's, not connected yet.
 
-    ``on_listening`` runs whenever listening (again) begins, ``on_idle`` when all that has come was yielded.
+    ``on_listening`` runs whenever listening (again) begins, ``on_idle`` when all that has come was yielded,
+    ``on_lost`` when the connection is gone.
     """
 
     def __init__(
         self,
-        url: str,
+        dial: Callable[[], Any],
         channels: Channels,
         *,
         on_listening: Callable[[], None],
         on_idle: Callable[[], None] = lambda: None,
+        on_lost: Callable[[], None] = lambda: None,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -61,7 +73,9 @@ class Listener:
         self.lag = 0.0
         #: How bytes are read; the server entry knows a faster way for its kind of socket.
         self.chunks: Chunks = read
-        self._url = url
+        self._dial = dial
+        self._on_lost = on_lost
+        self._is_over = False
         self._channels = channels
         self._asked = 0.0
         self._writing = threading.Lock()
@@ -71,9 +85,9 @@ class Listener:
         self._clock = clock
 
     def messages(self) -> Iterator[bytes]:
-        """Yield every message; never ends and never raises."""
+        """Yield every message until somebody says ``stop``; never raises."""
         pause = FIRST_PAUSE
-        while True:
+        while not self._is_over:
             try:
                 for message in self._listen():
                     pause = FIRST_PAUSE
@@ -84,12 +98,18 @@ class Listener:
             except Exception:
                 logger.exception("not listening to Redis, trying again after an error of our own")
             self.listening = False
+            if self._is_over:
+                return
+            self._on_lost()
             self._sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311
             pause = min(pause * 2, LONGEST_PAUSE)
 
+    def stop(self) -> None:
+        """Listen no longer; within a second or so."""
+        self._is_over = True
+
     def _listen(self) -> Iterator[bytes]:
-        client = connect(self._url)
-        connection: Any = client.connection_pool.make_connection()
+        connection = self._dial()
         try:
             connection.connect()
             self._asked = 0.0
@@ -98,13 +118,14 @@ class Listener:
         finally:
             self._channels.connected(None)
             connection.disconnect()
-            client.close()
 
     def _received(self, connection: Any) -> Iterator[bytes]:
         reader = hiredis.Reader()
         probed = self._clock()
         # The socket under redis-py; a contract test holds on to it.
         for chunk in self.chunks(connection._sock, QUIET):
+            if self._is_over:
+                return
             if chunk is Moment.IDLE:
                 self._on_idle()
             elif chunk is Moment.QUIET:
@@ -122,16 +143,16 @@ class Listener:
             with self._writing, contextlib.suppress(RedisError, OSError):
                 connection.send_command(*command, check_health=False)
 
-        names = list(self._channels.names())
+        commands = list(self._channels.naming())
         self._channels.connected(say)
-        for start in range(0, len(names), CHANNELS_AT_ONCE):
-            say("SUBSCRIBE", *names[start : start + CHANNELS_AT_ONCE])
+        for command in commands:
+            say(*command)
 
     def _parsed(self, reader: hiredis.Reader) -> Iterator[bytes]:
         while (reply := reader.gets()) is not False:
             if isinstance(reply, Exception):
                 raise ConnectionError(str(reply))
-            if isinstance(reply, list) and reply[0] == b"message":
+            if isinstance(reply, list) and (reply[0] == b"message" or reply[0] == b"smessage"):
                 yield reply[2]
             else:
                 self._note(reply)
@@ -139,7 +160,9 @@ class Listener:
     def _note(self, reply: Any) -> None:
         if not isinstance(reply, list) or reply[0] == b"pong":
             self._note_pong()
-        elif reply[0] == b"subscribe" and self._channels.confirm(reply[1].decode()):
+        elif reply[0] == b"sunsubscribe":
+            self._channels.parted(reply[1].decode())
+        elif reply[0] in _CONFIRMATIONS and self._channels.confirm(reply[1].decode()):
             self.listens += 1
             self.listening = True
             logger.info("listening on %s", self._channels.shared)

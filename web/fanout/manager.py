@@ -19,9 +19,11 @@ from web.fanout.channels import Channels
 from web.fanout.door.client import WebSocketClient
 from web.fanout.events import frame_of
 from web.fanout.fanout import SHARE, Fanout
-from web.fanout.listener import Listener
+from web.fanout.listener import Listener, dialler
 from web.fanout.rooms import Rooms
+from web.fanout.shards import Hub, Shards
 from web.fanout.subscriptions import Subscriptions
+from web.fanout.wire import Chunks
 
 logger = logging.getLogger(__name__)
 
@@ -34,12 +36,17 @@ class FanoutManager(Rooms):
 
     name = "jobcast"
 
-    def __init__(self, url: str, channels: Channels, fanout: Fanout, subscriptions: Subscriptions) -> None:
+    def __init__(
+        self, url: str, channels: Channels | Shards, fanout: Fanout, subscriptions: Subscriptions
+    ) -> None:
         super().__init__(subscriptions, channels.shared)
+        self._shards = channels if isinstance(channels, Shards) else None
+        if isinstance(channels, Shards):
+            channels = Channels(channels.shared, per_topic=False)
         self._redis: redis.Redis = connect(url)
         self._fanout = fanout
         self.listener = Listener(
-            url,
+            dialler(url),
             channels,
             on_listening=fanout.resync,
             on_idle=fanout.flush,
@@ -50,13 +57,38 @@ class FanoutManager(Rooms):
         """Listen from boot, not from the first client on."""
         self.server.manager_initialized = True
         self.initialize()
+        if self._shards is not None:
+            self._shards.start(
+                Hub(
+                    on_listening=self._fanout.resync,
+                    on_idle=self._fanout.flush,
+                    consume=self._consume,
+                    spawn=self.server.start_background_task,
+                    sleep=self.server.sleep,
+                )
+            )
+
+    @property
+    def listening(self) -> bool:
+        """Whether everything that is followed here is listened to."""
+        return self.listener.listening and (self._shards is None or self._shards.listening)
+
+    def read_by(self, chunks: Chunks) -> None:
+        """The way in which bytes are read from Redis; before the start."""
+        self.listener.chunks = chunks
+        if self._shards is not None:
+            self._shards.chunks = chunks
 
     def _publish(self, data: dict[str, Any]) -> None:
         self._redis.publish(self.channel, self.json.dumps(data))
 
     def _thread(self) -> None:
-        """What ``initialize`` starts: for ever, whatever arrives."""
-        for message in self.listener.messages():
+        """What ``initialize`` starts."""
+        self._consume(self.listener)
+
+    def _consume(self, listener: Listener) -> None:
+        """For ever, whatever arrives."""
+        for message in listener.messages():
             try:
                 self._take(message)
             except Exception:
