@@ -6,9 +6,11 @@ its. Here it is made when it is first needed, in each process anew, and fails li
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Final, ParamSpec, TypeVar
 
 import redis
 from redis.backoff import NoBackoff
@@ -20,6 +22,9 @@ from redis.retry import Retry
 PREFIX: Final = "cluster+"
 #: Times a command is tried again after the slots have moved.
 RETRIES: Final = 2
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 def is_cluster(url: str) -> bool:
@@ -37,7 +42,8 @@ class Cluster:
         self._owner = 0
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.client, name)
+        found = getattr(self.client, name)
+        return _translated(found) if callable(found) else found
 
     @property
     def client(self) -> RedisCluster:
@@ -49,18 +55,12 @@ class Cluster:
 
     def owner(self, channel: str) -> ClusterNode:
         """The primary of a key or a sharded channel, as far as is known; raises redis' ConnectionError."""
-        try:
-            found: ClusterNode = self.client.get_node_from_key(channel)  # type: ignore[no-untyped-call]
-            return found
-        except RedisClusterException as error:
-            raise ConnectionError(str(error)) from error
+        found: ClusterNode = _translated(self.client.get_node_from_key)(channel)
+        return found
 
     def look_again(self) -> None:
         """Ask the nodes who owns what; raises redis' ConnectionError."""
-        try:
-            self.client.nodes_manager.initialize()
-        except RedisClusterException as error:
-            raise ConnectionError(str(error)) from error
+        _translated(self.client.nodes_manager.initialize)()
 
     def dial(self, node: ClusterNode | None = None) -> Any:
         """A new connection to a node, or to any primary, that is not connected yet."""
@@ -75,13 +75,23 @@ class Cluster:
             client.close()
 
     def _connected(self) -> RedisCluster:
+        return _translated(RedisCluster.from_url)(
+            self._url,
+            require_full_coverage=False,
+            retry=Retry(NoBackoff(), RETRIES),
+            connection_pool_class=redis.BlockingConnectionPool,
+            **self._options,
+        )
+
+
+def _translated(function: Callable[P, R]) -> Callable[P, R]:
+    """What a cluster's client raises besides, as an error of one server's client."""
+
+    @functools.wraps(function)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
-            return RedisCluster.from_url(
-                self._url,
-                require_full_coverage=False,
-                retry=Retry(NoBackoff(), RETRIES),
-                connection_pool_class=redis.BlockingConnectionPool,
-                **self._options,
-            )
+            return function(*args, **kwargs)
         except RedisClusterException as error:
             raise ConnectionError(str(error)) from error
+
+    return wrapper

@@ -17,6 +17,7 @@ from redis.crc import key_slot
 from jobcast import InvalidSetting, Settings
 from jobcast.celery import make_celery
 from jobcast.embedded import EmbeddedValkey
+from jobcast.errors import LedgerUnavailable
 from jobcast.ledger import RedisLedger
 from jobcast.models import JobStatusUpdate
 from tests.cluster import ValkeyCluster
@@ -183,6 +184,6 @@ def test_a_queue_of_its_own_is_needed():
 def test_a_server_that_is_no_cluster_is_told_apart(valkey: EmbeddedValkey):
     """In one line, when the ledger is first used."""
     found = RedisLedger.from_url("cluster+" + valkey.url, per_topic=True)
-    with pytest.raises(Exception, match=r"[Cc]luster"):
+    with pytest.raises(LedgerUnavailable, match=r"[Cc]luster mode is not enabled"):
         found.ping()
     found.close()
