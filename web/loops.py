@@ -15,6 +15,8 @@ logger = logging.getLogger(__name__)
 
 #: Seconds between two comparisons of positions on live connections.
 COMPARE_EVERY: Final = 10.0
+#: Seconds that what was stored may take to get here, besides those for which it is held back.
+ON_ITS_WAY: Final = 0.5
 #: Seconds until a comparison that the store did not answer is made again.
 COMPARE_AGAIN: Final = 0.5
 #: Seconds between two looks for clients that poll and went without a word.
@@ -48,7 +50,7 @@ def _release(web: Web, sleep: Sleep) -> None:
 def _compare(web: Web, sleep: Sleep) -> None:
     sleep(COMPARE_EVERY * random.uniform(0.8, 1.2))  # noqa: S311
     if web.manager.listener.listening:
-        web.fanout.resync()
+        web.fanout.compare(lambda: sleep(web.settings.debounce_seconds + ON_ITS_WAY))
 
 
 def _compare_again(web: Web, sleep: Sleep) -> None:
