@@ -10,6 +10,7 @@ from typing import Final
 from web.app import Web
 from web.fanout.door.client import WebSocketClient
 from web.sessions import TICK as LOOK
+from web.tidying import TIDY_EVERY
 
 logger = logging.getLogger(__name__)
 
@@ -88,6 +89,11 @@ def _session(web: Web, sleep: Sleep) -> None:
     web.sessions.tick()
 
 
+def _tidy(web: Web, sleep: Sleep) -> None:
+    sleep(TIDY_EVERY)
+    web.tidying.tidy()
+
+
 #: All of them.
 LOOPS: Final[tuple[Loop, ...]] = (
     _release,
@@ -98,4 +104,5 @@ LOOPS: Final[tuple[Loop, ...]] = (
     _sweep,
     _retire,
     _session,
+    _tidy,
 )
