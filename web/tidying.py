@@ -2,7 +2,7 @@
 
 A full collection looks at every object of every client: some 25 microseconds a client, all at once, whenever
 enough has been made. So what has lived for a moment is set aside, where the collector does not look; what it
-does look at is then what is new. Everything is looked at now and then, and the more that takes the more seldom.
+does look at is then what is new. Everything is looked at now and then, the more seldom the longer it takes.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Final
 
 #: Seconds between two times that what is new is looked at and set aside.
-TIDY_EVERY: Final = 2.0
+TIDY_EVERY: Final = 0.5
 #: Shortest time between two looks at everything, in seconds, and in multiples of what the last one took.
 FULL_EVERY: Final = 60.0
 FULL_PAUSE: Final = 1_000
