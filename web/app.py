@@ -56,6 +56,7 @@ from web.sessions import Sessions
 from web.subscribing import Subscriber
 from web.sweeper import Sweeper
 from web.tarpit import Tarpit
+from web.tidying import Tidying
 from web.turnstile import HandshakeLimit, Turnstile
 
 
@@ -74,6 +75,7 @@ class Web:
     outbox: Outbox
     sweeper: Sweeper
     retirement: Retirement
+    tidying: Tidying
     sessions: Sessions
     turnstile: Turnstile
     settings: Settings
@@ -125,6 +127,7 @@ def create_app(settings: Settings) -> Web:
         outbox,
         sweeper,
         retirement,
+        Tidying(),
         sessions,
         turnstile,
         settings,

@@ -10,11 +10,14 @@ from typing import Final
 from web.app import Web
 from web.fanout.door.client import WebSocketClient
 from web.sessions import TICK as LOOK
+from web.tidying import TIDY_EVERY
 
 logger = logging.getLogger(__name__)
 
 #: Seconds between two comparisons of positions on live connections.
 COMPARE_EVERY: Final = 10.0
+#: Seconds that what was stored may take to get here, besides those for which it is held back.
+ON_ITS_WAY: Final = 0.5
 #: Seconds until a comparison that the store did not answer is made again.
 COMPARE_AGAIN: Final = 0.5
 #: Seconds between two looks for clients that poll and went without a word.
@@ -48,7 +51,7 @@ def _release(web: Web, sleep: Sleep) -> None:
 def _compare(web: Web, sleep: Sleep) -> None:
     sleep(COMPARE_EVERY * random.uniform(0.8, 1.2))  # noqa: S311
     if web.manager.listener.listening:
-        web.fanout.resync()
+        web.fanout.compare(lambda: sleep(web.settings.debounce_seconds + ON_ITS_WAY))
 
 
 def _compare_again(web: Web, sleep: Sleep) -> None:
@@ -86,6 +89,11 @@ def _session(web: Web, sleep: Sleep) -> None:
     web.sessions.tick()
 
 
+def _tidy(web: Web, sleep: Sleep) -> None:
+    sleep(TIDY_EVERY)
+    web.tidying.tidy()
+
+
 #: All of them.
 LOOPS: Final[tuple[Loop, ...]] = (
     _release,
@@ -96,4 +104,5 @@ LOOPS: Final[tuple[Loop, ...]] = (
     _sweep,
     _retire,
     _session,
+    _tidy,
 )

@@ -82,9 +82,9 @@ class Desk:
         while self.channel:
             self.fanout.receive(self.channel.pop(0).encode())
 
-    def follow(self, topic: Topic = TOPIC) -> tuple[Page, Subscription]:
+    def follow(self, topic: Topic = TOPIC, name: str = "page") -> tuple[Page, Subscription]:
         page = Page()
-        subscription = self.subscriptions.open("page", topic, page)
+        subscription = self.subscriptions.open(name, topic, page)
         self.fanout.answer(subscription, self.store.read(topic))
         return page, subscription
 
@@ -270,3 +270,30 @@ def test_a_store_that_goes_back_to_an_epoch_that_was_over_is_given_another_one(d
     assert [update["progress"] for update in page.seen] == [10, 20, 10, 10, 100]
     assert len(set(epochs)) == 3
     assert epochs == sorted(epochs, key=epochs.index)
+
+
+def test_what_is_on_its_way_during_a_comparison_is_no_gap(desk):
+    """It is not read for every follower; what has not come by then is."""
+    desk.report(10)
+    desk.deliver()
+    pages = [desk.follow(name=f"page{number}")[0] for number in range(3)]
+    desk.report(20, "pending")
+    desk.fanout.compare(desk.deliver)
+    assert desk.fanout.counters.resynced == 0
+    desk.report(30)
+    desk.fanout.compare(desk.channel.clear)  # lost
+    assert desk.fanout.counters.resynced == 3
+    assert [page.places() for page in pages] == [[1, 2, 3]] * 3
+
+
+def test_a_comparison_finds_a_store_that_came_back_older(desk):
+    """On a connection that was never lost."""
+    desk.report(10)
+    desk.deliver()
+    come_back = desk.store.remember()
+    page, _ = desk.follow()
+    desk.report(20, "pending")
+    desk.deliver()
+    come_back()
+    desk.fanout.compare(lambda: None)
+    assert [update["progress"] for update in page.seen] == [10, 20, 10]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -132,19 +132,35 @@ class Fanout:
             logger.warning("%s cannot be read: %s", subscription.topic.room, error)
         self._outbox.flush()
 
-    def resync(self) -> None:
+    def resync(self, topics: Sequence[Topic] | None = None) -> None:
         """Bring everybody here up to what the ledger says; after any gap on the channel."""
-        topics = self._subscriptions.topics()
+        topics = self._subscriptions.topics() if topics is None else topics
         try:
-            positions = self._ledger.positions(topics)
-            for topic, position in zip(topics, positions, strict=True):
+            for topic, position in zip(topics, self._ledger.positions(topics), strict=True):
                 self._catch_up(topic, *position)
                 self._outbox.flush()
             self.in_step = True
         except LedgerUnavailable as error:
-            if self.in_step:
-                logger.warning("resync is put off: %s", error)
-            self.in_step = False
+            self._put_off(error)
+
+    def compare(self, pause: Callable[[], None]) -> None:
+        """Look for a gap that nobody told of; what is on its way has the time of ``pause`` to arrive."""
+        topics = self._subscriptions.topics()
+        try:
+            positions = dict(zip(topics, self._ledger.positions(topics), strict=True))
+        except LedgerUnavailable as error:
+            self._put_off(error)
+            return
+        ahead = [topic for topic in topics if self._reached(topic, positions[topic][1]) > positions[topic][0]]
+        pause()
+        short = [topic for topic in topics if self._short_of(topic, *positions[topic])]
+        if ahead or short:
+            self.resync([*ahead, *short])
+
+    def _put_off(self, error: LedgerUnavailable) -> None:
+        if self.in_step:
+            logger.warning("resync is put off: %s", error)
+        self.in_step = False
 
     def _cap(self, cut: Cut) -> None:
         if not cut.room.startswith(JOB.name):
@@ -176,24 +192,29 @@ class Fanout:
             if number % SHARE == 0:
                 self.breathe_if_due()
 
-    def _catch_up(self, topic: Topic, sequence: int, epoch: str | None) -> None:
+    def _live(self, topic: Topic) -> list[Subscription]:
+        """Those who are sent what comes, and wait for nothing else."""
+        return [s for s in self._subscriptions.of_room(topic.room) if s.waiting is None and not s.behind]
+
+    def _reached(self, topic: Topic, epoch: str | None) -> int:
+        """How far somebody here was brought in this epoch."""
+        return max((subscription.reached(epoch) for subscription in self._live(topic)), default=0)
+
+    def _short_of(self, topic: Topic, sequence: int, epoch: str | None) -> list[Subscription]:
+        """Those who were not brought there. A topic that is not known will be restored by who reports it."""
         if epoch is None:
-            return  # not known there; whoever reports it next will restore it
-        live = [s for s in self._subscriptions.of_room(topic.room) if s.waiting is None and not s.behind]
+            return []
+        return [s for s in self._live(topic) if s.epoch != epoch or s.sequence < sequence]
+
+    def _catch_up(self, topic: Topic, sequence: int, epoch: str | None) -> None:
         try:
-            epoch = self._epoch_in_force(topic, sequence, epoch, live)
-            for subscription in live:
-                if subscription.epoch != epoch or subscription.sequence < sequence:
-                    self._bring_up(subscription)
+            if epoch is not None and (reached := self._reached(topic, epoch)) > sequence:
+                # The store came back older than what somebody here was sent.
+                epoch = self._ledger.advance_epoch(topic, epoch, reached)
+            for subscription in self._short_of(topic, sequence, epoch):
+                self._bring_up(subscription)
         except LedgerRefused as error:  # for ever, and must not keep the others waiting
             logger.warning("%s cannot be read: %s", topic.room, error)
-
-    def _epoch_in_force(
-        self, topic: Topic, sequence: int, epoch: str, live: list[Subscription]
-    ) -> str | None:
-        """A new one when the store came back older than what somebody here was sent."""
-        reached = max((subscription.reached(epoch) for subscription in live), default=0)
-        return self._ledger.advance_epoch(topic, epoch, reached) if reached > sequence else epoch
 
     def _bring_up(self, subscription: Subscription) -> None:
         if subscription.waiting is not None:
