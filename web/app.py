@@ -39,7 +39,8 @@ from web.namespaces import (
     JobsNamespace,
     NotificationsNamespace,
 )
-from web.origins import IsAllowed, origin_check
+from web.neighbours import Neighbours
+from web.origins import IsAllowed, host_check, origin_check
 from web.problems import register_problems
 from web.pulse import Pulse
 from web.queue import Queue
@@ -104,6 +105,10 @@ def create_app(settings: Settings) -> Web:
     subscriber = Subscriber(socketio.server, subscriptions, fanout, ledger, channels, limit)
     _add_namespaces(socketio, services, subscriber, sessions)
     turnstile = _add_limits(app, socketio, services, connections, sessions)
+    if services.gate.is_open:
+        app.wsgi_app = Neighbours(  # type: ignore[method-assign]
+            app.wsgi_app, host_check(settings), is_allowed
+        )
     pulse = Pulse()
     registry = make_registry(
         FanoutCollector(

@@ -73,9 +73,16 @@ def _identity(claims: Mapping[str, Any]) -> Identity:
         claims["sub"],
         _texts(brands),
         _texts(scopes),
-        expires=float(claims["exp"]) + CLOCK_SKEW,
+        expires=_seconds(claims["exp"]) + CLOCK_SKEW,
         token_id=claims.get("jti"),
     )
+
+
+def _seconds(value: Any) -> float:
+    try:
+        return float(value)
+    except OverflowError as error:  # a whole number of any length is a good one to PyJWT
+        raise Refused("unauthenticated", "the token is not valid") from error
 
 
 def _texts(values: list[Any]) -> frozenset[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,7 +14,11 @@ IsAllowed = Callable[[str | None, Mapping[str, Any]], bool]
 
 
 def origin_check(settings: Settings) -> IsAllowed:
-    """A function of origin and WSGI environ; raise InvalidSetting for ``*``, which lets in everybody."""
+    """A function of origin and WSGI environ; raise InvalidSetting for ``*``, which lets in everybody.
+
+    Without a key, what a page's own host is called is not believed unless it is a name of this machine: any
+    site can have its name lead here once its page is loaded.
+    """
     listed = frozenset(origin.rstrip("/") for origin in settings.socketio_cors_origin)
     if "*" in listed:
         raise InvalidSetting("SOCKETIO_CORS_ORIGIN", "list the origins; * would let in every page")
@@ -21,9 +26,27 @@ def origin_check(settings: Settings) -> IsAllowed:
     def is_allowed(origin: str | None, environ: Mapping[str, Any]) -> bool:
         if origin is None:
             return False
-        return origin in listed or _host(origin) in _own_hosts(environ)
+        if origin in listed:
+            return True
+        host = _host(origin)
+        return host in _own_hosts(environ) and (settings.has_key or is_local(host))
 
     return is_allowed
+
+
+def host_check(settings: Settings) -> Callable[[str], bool]:
+    """Whether a ``Host`` header names this machine, or one of the listed origins."""
+    listed = frozenset(_host(origin) for origin in settings.socketio_cors_origin)
+    return lambda host: host in listed or is_local(host)
+
+
+def is_local(host: str | None) -> bool:
+    """Whether this host, perhaps with a port, can only be the machine that asks."""
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+        return name == "localhost" or name.endswith(".localhost") or ip_address(name).is_loopback
+    except ValueError:  # another name, or none
+        return False
 
 
 def _host(origin: str) -> str | None:

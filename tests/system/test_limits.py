@@ -24,6 +24,7 @@ from jobcast.embedded import free_port
 from jobcast.models import JobStatusUpdate
 from tests.stack import Stack, http, wait_for
 from tests.watcher import Watcher
+from tests.wire import TARGET, Polling, Wire, opening
 
 KEY = "a-key-for-tests-" * 4
 LIMITS = {
@@ -294,6 +295,16 @@ def hold(stack: Stack, said: bytes = b"") -> socket.socket:
     return held
 
 
+def change(stack: Stack) -> Wire:
+    """A client that has changed from polling to WebSocket."""
+    client = Wire(stack.port).open(f"{TARGET}&sid={Polling(stack).sid}")
+    client.send("2probe")
+    assert client.read() == "3probe"
+    client.send("5")
+    client.join("/jobs")
+    return client
+
+
 def is_turned_away(stack: Stack) -> bool:
     with hold(stack) as held:
         held.settimeout(0.3)
@@ -329,6 +340,22 @@ def test_an_address_has_so_many_connections_that_say_nothing_or_too_little(crowd
     assert {json.loads(line)["address"] for line in lines} == {"127.0.0.1"}
     assert len(lines) < 10
     assert "Traceback" not in crowded.logs()
+
+
+def test_one_session_is_no_door_for_many_who_never_finish_their_upgrade(crowded):
+    """They count until the change is made or given up; one that is made leaves its place to others."""
+    target = f"{TARGET}&sid={Polling(crowded).sid}"
+    held = [hold(crowded, opening(target)) for _ in range(5)]
+    assert all(one.recv(12) == b"HTTP/1.1 101" for one in held)
+    wait_for(lambda: is_turned_away(crowded))
+    for one in held:
+        one.close()
+    wait_for(lambda: not is_turned_away(crowded))
+    changed = [change(crowded) for _ in range(4)]
+    held = [hold(crowded) for _ in range(4)]
+    wait_for(lambda: not is_turned_away(crowded))
+    for one in (*held, *changed):
+        one.close()
 
 
 def test_everybody_who_was_turned_away_leaves_nothing_behind(limited):

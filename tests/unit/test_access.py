@@ -65,6 +65,7 @@ def test_a_good_token_says_who_somebody_is(gate):
         token(key="another-key-123-" * 4),
         token(exp=time.time() - 60),
         token(exp=None),
+        token(exp=10**400),
         token(sub=None),
         token(sub=7),
         token(brands="acme"),
@@ -72,8 +73,8 @@ def test_a_good_token_says_who_somebody_is(gate):
         jwt.encode({"sub": "ana", "exp": time.time() + 60}, None, "none"),
         token(algorithm="HS512"),
     ],
-    ids=["none", "empty", "a number", "no token", "another key", "expired", "for ever", "nobody", "no name",
-         "brands", "scope", "unsigned", "another algorithm"],
+    ids=["none", "empty", "a number", "no token", "another key", "expired", "for ever",
+         "too long a number", "nobody", "no name", "brands", "scope", "unsigned", "another algorithm"],
 )  # fmt: skip
 def test_anything_else_is_refused(gate, bad):
     """Forged, expired, endless, nameless, shapeless, or of an algorithm that is not ours."""

@@ -285,10 +285,10 @@ class Visitor:
             raise NotOurs
         self._tcp.recv(request.size)
         self._tcp.sendall(opening)
-        upgrade = Upgrade(self._house, self._tcp, polling, request)
+        # One session may be named by many who never finish: they stay in the crowd until then.
+        upgrade = Upgrade(self._house, self._tcp, polling, request, self._leave_crowd)
         self._house.counters.upgrades += 1
         self._house.wheel.add(upgrade, PATIENCE)
-        self._leave_crowd()
         self._house.poller.hand_to(self._tcp.fileno(), upgrade, IN)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import queue
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from engineio.packet import NOOP, Packet
@@ -35,13 +35,21 @@ _PROBED: Final = text_frame(b"3probe")
 
 
 class Upgrade:
-    """Watches the new connection until the change is made or given up."""
+    """Watches the new connection until the change is made or given up; ``on_over`` is told of either."""
 
-    def __init__(self, house: House, tcp: socket.socket, polling: Any, request: Request) -> None:
+    def __init__(
+        self,
+        house: House,
+        tcp: socket.socket,
+        polling: Any,
+        request: Request,
+        on_over: Callable[[], None],
+    ) -> None:
         self._house = house
         self._tcp = tcp
         self._polling = polling
         self._request = request
+        self._on_over = on_over
         self._inbound = Inbound(house.engine.max_http_buffer_size)
         self._probed = self._over = False
 
@@ -84,7 +92,7 @@ class Upgrade:
             raise BadFrame(PROTOCOL_ERROR, "not the probe")
 
     def _change(self, messages: Iterator[Message]) -> None:
-        self._over = True
+        self._end()
         polling, house = self._polling, self._house
         client = WebSocketClient(house, self._tcp, polling.sid)
         client.session = polling.session
@@ -97,11 +105,15 @@ class Upgrade:
         client.go_on(self._inbound, messages)
 
     def give_up(self) -> None:
-        self._over = True
+        self._end()
         if self._probed:
             self._polling.upgrading = False
         self._house.poller.forget(self._tcp.fileno())
         self._tcp.close()
+
+    def _end(self) -> None:
+        self._over = True
+        self._on_over()
 
 
 def _drained(waiting: Any) -> list[Packet]:
