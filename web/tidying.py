@@ -17,6 +17,9 @@ TIDY_EVERY: Final = 0.5
 #: Shortest time between two looks at everything, in seconds, and in multiples of what the last one took.
 FULL_EVERY: Final = 60.0
 FULL_PAUSE: Final = 1_000
+#: Generations: what the collector has looked at no more than once, and all there is.
+YOUNG: Final = 1
+EVERYTHING: Final = 2
 
 
 class Tidying:
@@ -27,12 +30,12 @@ class Tidying:
         self._full_at = clock() + FULL_EVERY
 
     def tidy(self) -> None:
-        """Collect what is garbage of what is new, or of everything when its time has come."""
+        """Collect what is garbage of what is young, or of everything when its time has come."""
         began = self._clock()
         is_full = began >= self._full_at
         if is_full:
             gc.unfreeze()
-        gc.collect()
+        gc.collect(EVERYTHING if is_full else YOUNG)
         gc.freeze()
         if is_full:
             ended = self._clock()
