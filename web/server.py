@@ -25,6 +25,7 @@ from web.fanout.door.build import build_door
 from web.fanout.door.crowd import Crowd
 from web.fanout.door.door import Door
 from web.fanout.door.plain import PlainDoor
+from web.fanout.door.protocol import patient_protocol
 from web.fanout.websocket import use_plain_websockets
 from web.farewell import DEADLINE, stop
 from web.loops import LOOPS, forever
@@ -94,6 +95,7 @@ def _serve(web: Web, listening: socket.socket) -> None:
         door,
         web.app,
         max_size=MAX_CONNECTIONS,
+        protocol=patient_protocol(web.settings.jobcast_handshake_seconds, IDLE),
         log=logging.getLogger("web.access"),
         log_output=False,
         debug=False,

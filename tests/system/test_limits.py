@@ -271,6 +271,31 @@ def test_this_machine_is_not_counted_unless_a_setting_says_so(limited):
     assert answers == [200] * 8 + [429]
 
 
+def is_hung_up_on(held: socket.socket) -> bool:
+    """Send one byte more."""
+    try:
+        held.sendall(b"x")
+    except ConnectionError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("said", [b"POS", b"GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost:"])
+def test_a_head_that_takes_too_long_is_not_waited_for(limited, said):
+    """Not even when a byte of it comes now and then."""
+    with hold(limited, said) as held:
+        wait_for(lambda: is_hung_up_on(held), 8)
+
+
+def test_a_connection_that_is_kept_may_be_silent_for_longer(limited):
+    """A browser that has nothing to ask for a while."""
+    with hold(limited) as held:
+        for pause in (1.5, 0.0):  # a head may take one second
+            held.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert held.recv(4096).startswith(b"HTTP/1.1 200")
+            time.sleep(pause)
+
+
 @pytest.fixture
 def crowded(tmp_path) -> Iterator[Stack]:
     """A web process where this machine counts, and may have five connections that are no WebSockets."""
