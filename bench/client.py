@@ -19,7 +19,7 @@ DEFLATE: Final = "Sec-WebSocket-Extensions: permessage-deflate; client_max_windo
 Talk = Generator[None, bytes, None]
 
 
-class Refused(Exception):
+class RequestRefused(Exception):
     """Raised when the server answers with something else than the protocol asks for."""
 
 
@@ -51,10 +51,10 @@ class Client:
         next(talk)
 
     def read(self) -> bytes:
-        """What arrived, as if it had not been compressed; raise Refused at the end of the stream."""
+        """What arrived, as if it had not been compressed; raise RequestRefused at the end of the stream."""
         data = self.sock.recv(READ_SIZE)
         if not data:
-            raise Refused(f"the server closed connection {self.number}")
+            raise RequestRefused(f"the server closed connection {self.number}")
         return self._inflater.feed(data) if self._inflater else data
 
     def proceed(self, data: bytes) -> bool:
@@ -73,7 +73,7 @@ class Client:
         self.sock.sendall(_upgrade(address, deflate))
         answer = yield from self._until(b"\r\n\r\n")
         if b" 101 " not in answer.split(b"\r\n", 1)[0]:
-            raise Refused(answer.decode(errors="replace"))
+            raise RequestRefused(answer.decode(errors="replace"))
         if b"permessage-deflate" in answer:
             self._inflater = Inflater()
             self._buffer = self._inflater.feed(self._buffer)
@@ -81,7 +81,7 @@ class Client:
         self.sock.sendall(frame("40/jobs,"))
         answer = yield from self._until(b"/jobs,{")
         if b"44/jobs," in answer:
-            raise Refused("the namespace refused the client")
+            raise RequestRefused("the namespace refused the client")
         self._buffer = b""
 
     def subscribe(self, job_id: str) -> Talk:

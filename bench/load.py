@@ -19,8 +19,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from bench.client import PING, PONG, READ_SIZE, Client, Refused
-from bench.tally import Chunk, Tally
+from bench.arrivals import Arrivals, Chunk
+from bench.client import PING, PONG, READ_SIZE, Client, RequestRefused
 
 #: Ends each message once, and no other byte of its frame: lengths from 126 to 348 are written without it.
 END: Final = b"]"
@@ -69,7 +69,7 @@ class Crowd:
                 arrived = stamp()
                 data = bytes(view[:size])
                 if not size:
-                    raise Refused(f"the server closed connection {client.number}")
+                    raise RequestRefused(f"the server closed connection {client.number}")
                 chunks.append((client.number, arrived, data))
                 count += data.count(END)
                 if PING in data:
@@ -100,13 +100,13 @@ class Crowd:
     def _converse(
         self, items: Iterable[Any], begin: Callable[[Any], Client], at_once: int, timeout: float
     ) -> None:
-        """Have a conversation per item, ``at_once`` at a time; raise Refused when time runs out."""
+        """Have a conversation per item, ``at_once`` at a time; raise RequestRefused when time runs out."""
         deadline = time.monotonic() + timeout
         waiting = iter(items)
         busy = sum(1 for _ in zip(range(at_once), map(begin, waiting), strict=False))
         while busy:
             if time.monotonic() > deadline:
-                raise Refused(f"{busy} clients got no answer in {timeout} s")
+                raise RequestRefused(f"{busy} clients got no answer in {timeout} s")
             for _, over in self._poll():
                 if over:
                     busy -= 1
@@ -135,34 +135,34 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _parse(arguments)
     _raise_descriptor_limit()
     gc.disable()  # what was received only grows until it is parsed
-    crowd = Crowd(options.url, deflate=options.deflate)
+    pending_limit = Crowd(options.url, deflate=options.deflate)
     try:
         if options.idle:
-            _idle(crowd, options)
+            _idle(pending_limit, options)
         else:
-            _measure(crowd, options)
-    except Refused as refused:
+            _measure(pending_limit, options)
+    except RequestRefused as refused:
         sys.exit(f"bench.load: {refused}")
     finally:
-        crowd.close()
+        pending_limit.close()
 
 
-def _idle(crowd: Crowd, options: argparse.Namespace) -> None:
-    _say(connected=crowd.connect(options.clients, options.at_once, options.timeout), options=options)
-    crowd.idle_until(sys.stdin)
-    _say(subscribed=crowd.subscribe(options.rooms, options.at_once, options.timeout), options=options)
-    crowd.idle_until(sys.stdin)
+def _idle(pending_limit: Crowd, options: argparse.Namespace) -> None:
+    _say(connected=pending_limit.connect(options.clients, options.at_once, options.timeout), options=options)
+    pending_limit.idle_until(sys.stdin)
+    _say(subscribed=pending_limit.subscribe(options.rooms, options.at_once, options.timeout), options=options)
+    pending_limit.idle_until(sys.stdin)
 
 
-def _measure(crowd: Crowd, options: argparse.Namespace) -> None:
-    connected = crowd.connect(options.clients, options.at_once, options.timeout)
-    subscribed = crowd.subscribe(options.rooms, options.at_once, options.timeout)
+def _measure(pending_limit: Crowd, options: argparse.Namespace) -> None:
+    connected = pending_limit.connect(options.clients, options.at_once, options.timeout)
+    subscribed = pending_limit.subscribe(options.rooms, options.at_once, options.timeout)
     _say(connected=connected, subscribed=subscribed, options=options)
     wanted = expected(options.clients, options.rooms, options.count)
     cpu, started = time.process_time(), time.perf_counter()
-    chunks = crowd.receive(sum(wanted), options.quiet, options.timeout)
+    chunks = pending_limit.receive(sum(wanted), options.quiet, options.timeout)
     cpu, seconds = time.process_time() - cpu, time.perf_counter() - started
-    tally = Tally.of(chunks)
+    tally = Arrivals.of(chunks)
     print(json.dumps(tally.figures(wanted) | {"cpu_seconds": round(cpu, 3), "waited": round(seconds, 3)}))
 
 

@@ -15,9 +15,10 @@ from typing import Any, Final, TypeVar
 from pydantic import ValidationError
 
 from jobcast.errors import InvalidPayload
+from jobcast.job import Event
 from jobcast.ledger.redis import RedisLedger
 from jobcast.models import AnalyticsEvent, JobStatusUpdate, Notification, WireModel
-from jobcast.reporter import Event, Reporter
+from jobcast.reporter import Reporter
 from jobcast.settings import Settings
 from jobcast.topics import brand_topic, job_topic, user_topic
 
@@ -29,7 +30,7 @@ REMEMBERED_JOBS: Final = 10_000
 
 
 class Broadcaster:
-    """Turns the three kinds of event into deliveries of one reporter."""
+    """Scheduler the three kinds of event into deliveries of one reporter."""
 
     def __init__(self, reporter: Reporter) -> None:
         self.reporter = reporter

@@ -29,7 +29,7 @@ from jobcast.embedded import EmbeddedValkey, free_port
 from jobcast.errors import InvalidSetting, JobcastError
 from jobcast.ledger.cluster import PREFIX
 from jobcast.settings import Settings
-from scripts.tether import tether, tethered
+from scripts.parent_death import die_with_parent, dying_with_parent
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 VAR: Final = ROOT / "var"
@@ -47,10 +47,10 @@ class CannotWrite(JobcastError):
 
 
 class Process(honcho.process.Process):  # type: ignore[misc]  # honcho has no types
-    """Ends with the script even if that is killed; its command, tethered in turn, then gets SIGTERM."""
+    """Ends with the script even if that is killed; its command then gets SIGTERM."""
 
     def run(self, *arguments: Any, **options: Any) -> None:
-        tether(signal.SIGKILL)
+        die_with_parent(signal.SIGKILL)
         super().run(*arguments, **options)
 
 
@@ -137,7 +137,7 @@ def check_redis(url: str) -> None:
 
 def run_with_valkey(settings: Settings) -> int:
     """Start the embedded server around everything else."""
-    with EmbeddedValkey(log=VAR / "valkey.log", launcher=tethered(os.getpid())) as valkey:
+    with EmbeddedValkey(log=VAR / "valkey.log", launcher=dying_with_parent(os.getpid())) as valkey:
         print(f"jobcast: embedded Valkey on {valkey.url}", flush=True)
         return run(settings, valkey.url)
 
@@ -162,10 +162,10 @@ def environment_of(settings: Settings, redis_url: str) -> dict[str, str]:
 
 
 def procfile() -> dict[str, str]:
-    """Process names and commands, each tethered to the shell's parent and without the shell in between."""
+    """Process names and commands, each dying with the shell's parent, without a shell in between."""
     lines = (ROOT / "Procfile").read_text().splitlines()
     pairs = (line.split(":", 1) for line in lines if ":" in line and not line.startswith("#"))
-    launcher = shlex.join(tethered("PPID")).removesuffix("PPID") + "$PPID"
+    launcher = shlex.join(dying_with_parent("PPID")).removesuffix("PPID") + "$PPID"
     return {name.strip(): f"exec {launcher} {command.strip()}" for name, command in pairs}
 
 

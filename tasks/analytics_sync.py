@@ -14,9 +14,9 @@ from tasks.batches import batches
 from tasks.csv_table import count_rows
 from tasks.errors import InvalidTable
 from tasks.metrics_export import WHAT, read_export
-from tasks.notices import Notices
+from tasks.notifications import Notifications
+from tasks.resources import Resources, workspace
 from tasks.tables import LIFETIME
-from tasks.workspace import Workspace, workspace
 
 #: Rows per transaction, and per progress event.
 BATCH: Final = 500
@@ -38,7 +38,7 @@ def sync(self: ProgressTask, *, brand_id: str, user_id: str, platform: str, csv_
     stay.
     """
     job_id = self.request.id or ""
-    notices = Notices(job_id, brand_id, user_id)
+    notices = Notifications(job_id, brand_id, user_id)
     try:
         place = workspace()
         total = count_rows(csv_text, WHAT, place.csv_limits)
@@ -53,7 +53,7 @@ def sync(self: ProgressTask, *, brand_id: str, user_id: str, platform: str, csv_
     return total
 
 
-def _sync(place: Workspace, csv_text: str, report: SyncReport) -> None:
+def _sync(place: Resources, csv_text: str, report: SyncReport) -> None:
     report.started()
     rows = read_export(csv_text, report.brand_id, report.platform, place.csv_limits)
     for batch in batches(rows, BATCH):

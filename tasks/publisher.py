@@ -13,11 +13,11 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from jobcast import JobCancelled, Progress
+from tasks.delivery_summary import DeliverySummary
 from tasks.errors import PublishingFailed
 from tasks.platforms import OutgoingPost, PermanentPlatformError, Platform, TemporaryPlatformError
+from tasks.resources import Resources
 from tasks.tables import Delivery
-from tasks.tally import Tally
-from tasks.workspace import Workspace
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ class Publisher:
     """One job's run; ``sleep`` takes seconds."""
 
     def __init__(
-        self, workspace: Workspace, progress: Progress, sleep: Callable[[float], None] = time.sleep
+        self, workspace: Resources, progress: Progress, sleep: Callable[[float], None] = time.sleep
     ) -> None:
         self._storage = workspace.storage
         self._media = workspace.media
@@ -49,7 +49,7 @@ class Publisher:
         if not deliveries:
             raise PublishingFailed("there are no posts to publish")
         self._storage.move(job_id, ("draft", "pending"), "approved")
-        tally = Tally(deliveries)
+        tally = DeliverySummary(deliveries)
         description = f"Publishing {tally.posts} {'post' if tally.posts == 1 else 'posts'}"
         for delivery in self._progress.track(deliveries, len(deliveries), description):
             self._progress.update(platform=delivery.platform)
@@ -58,7 +58,7 @@ class Publisher:
         tally.raise_for_failures()
         return tally.details()
 
-    def _settle(self, delivery: Delivery, tally: Tally) -> None:
+    def _settle(self, delivery: Delivery, tally: DeliverySummary) -> None:
         if delivery.status == "in_progress" and delivery.attempts >= DEATHS:
             self._fail(delivery, tally, f"its worker stopped {delivery.attempts} times while publishing it")
         elif not self._storage.claim(delivery.id):
@@ -66,7 +66,7 @@ class Publisher:
         else:
             self._publish(delivery, tally)
 
-    def _publish(self, delivery: Delivery, tally: Tally) -> None:
+    def _publish(self, delivery: Delivery, tally: DeliverySummary) -> None:
         try:
             external_id = self._persistently(delivery)
         except (PermanentPlatformError, TemporaryPlatformError) as error:
@@ -104,6 +104,6 @@ class Publisher:
         self._progress.update()  # stops a cancelled job
         self._sleep(FIRST_PAUSE * 2 ** (attempt - 1) * random.uniform(0.75, 1.25))  # noqa: S311
 
-    def _fail(self, delivery: Delivery, tally: Tally, reason: str) -> None:
+    def _fail(self, delivery: Delivery, tally: DeliverySummary, reason: str) -> None:
         self._storage.set_failed(delivery.id, reason)
         tally.failed(delivery, reason)

@@ -12,10 +12,10 @@ from jobcast.celery import ProgressTask
 from jobcast.models import JobStatus
 from tasks.calendar import read_calendar
 from tasks.errors import InvalidPost, InvalidTable, PublishingFailed
-from tasks.notices import Notices
+from tasks.notifications import Notifications
 from tasks.posts import NewPost, read_posts
 from tasks.publisher import Publisher
-from tasks.workspace import Workspace, workspace
+from tasks.resources import Resources, workspace
 
 Posts = Sequence[Mapping[str, Any]]
 
@@ -43,7 +43,7 @@ def publish(
     Raises PublishingFailed, InvalidPost or InvalidTable; returns the job's details.
     """
     job_id = self.request.id or ""
-    notices = Notices(job_id, brand_id, user_id)
+    notices = Notifications(job_id, brand_id, user_id)
     try:
         place = workspace()
         place.storage.add_posts(job_id, brand_id, user_id, _read(place, posts, calendar_csv))
@@ -75,7 +75,7 @@ def draft(
 
     Raises InvalidPost, InvalidTable or, without any posts, PublishingFailed; the job has failed then.
     """
-    notices = Notices(job_id, brand_id, user_id)
+    notices = Notifications(job_id, brand_id, user_id)
     try:
         waiting = _store_draft(job_id, brand_id, user_id, posts, calendar_csv)
     except Exception as error:
@@ -103,7 +103,7 @@ def _store_draft(
     return len({delivery.post_id for delivery in deliveries})
 
 
-def _read(place: Workspace, posts: Posts | None, calendar_csv: str | None) -> Iterator[NewPost]:
+def _read(place: Resources, posts: Posts | None, calendar_csv: str | None) -> Iterator[NewPost]:
     if calendar_csv is not None:
         return read_calendar(calendar_csv, place.platforms, place.csv_limits)
     return read_posts(posts or (), place.platforms)

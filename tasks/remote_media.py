@@ -22,9 +22,9 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError, LocationParseError
 from urllib3.util import Url, parse_url
 
-from tasks.addresses import IsAllowed, is_public, resolve
-from tasks.leash import Leash, TooSlow
+from tasks.deadline import Deadline, TooSlow
 from tasks.platforms.port import PermanentPlatformError, TemporaryPlatformError
+from tasks.public_addresses import IsAllowed, is_public, resolve
 
 #: How often a server may send us elsewhere.
 REDIRECTS: Final = 3
@@ -72,7 +72,7 @@ class RemoteMedia:
         Raises PermanentPlatformError for what will never be fetched and TemporaryPlatformError for what a
         network or a disk can do.
         """
-        with Leash(self._timeout) as leash:
+        with Deadline(self._timeout) as leash:
             try:
                 return self._follow(url, leash)
             except (TooSlow, HTTPError, HTTPException, OSError) as error:
@@ -80,7 +80,7 @@ class RemoteMedia:
                 why = late if leash.is_over else str(error)[:200] or type(error).__name__
                 raise TemporaryPlatformError(f"{_shown(url)}: {why}") from error
 
-    def _follow(self, url: str, leash: Leash) -> BinaryIO:
+    def _follow(self, url: str, leash: Deadline) -> BinaryIO:
         for _ in range(REDIRECTS + 1):
             with self._asked(self._checked(url), leash) as answer:
                 if answer.status not in _MOVED:
@@ -103,7 +103,7 @@ class RemoteMedia:
         return parts
 
     @contextmanager
-    def _asked(self, parts: Url, leash: Leash) -> Iterator[HTTPResponse]:
+    def _asked(self, parts: Url, leash: Deadline) -> Iterator[HTTPResponse]:
         """The answer, as long as its connection is open."""
         with closing(self._connected(parts, leash)) as connection:
             leash.hold(connection.sock)
@@ -115,7 +115,7 @@ class RemoteMedia:
                 leash.check()  # headers that were cut off look like few headers
                 yield answer
 
-    def _connected(self, parts: Url, leash: Leash) -> HTTPConnection:
+    def _connected(self, parts: Url, leash: Deadline) -> HTTPConnection:
         """A connection to the first of the host's addresses that takes one."""
         host = (parts.host or "").strip("[]")
         addresses = resolve(host, _port(parts), self._is_allowed)
@@ -126,7 +126,7 @@ class RemoteMedia:
                 continue
         return self._connect(parts, host, addresses[-1], leash)
 
-    def _connect(self, parts: Url, host: str, address: str, leash: Leash) -> HTTPConnection:
+    def _connect(self, parts: Url, host: str, address: str, leash: Deadline) -> HTTPConnection:
         """Connect to an address, while certificate and SNI are the host's."""
         timeout, port = leash.left(), _port(parts)
         if parts.scheme == "http":
@@ -142,7 +142,7 @@ class RemoteMedia:
             raise
         return connection
 
-    def _received(self, url: str, answer: HTTPResponse, leash: Leash) -> BinaryIO:
+    def _received(self, url: str, answer: HTTPResponse, leash: Deadline) -> BinaryIO:
         self._check(url, answer)
         self._folder.mkdir(parents=True, exist_ok=True)
         target = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115  # the caller's to close
@@ -167,7 +167,7 @@ class RemoteMedia:
         if (answer.length_remaining or 0) > self._most:
             raise self._too_large(url)
 
-    def _pour(self, url: str, answer: HTTPResponse, target: BinaryIO, leash: Leash) -> None:
+    def _pour(self, url: str, answer: HTTPResponse, target: BinaryIO, leash: Deadline) -> None:
         size = 0
         while block := answer.read1(_BLOCK):
             size += target.write(block)

@@ -57,9 +57,9 @@ class Listener:
         self._user = f"listener-{number}"
         self._address = f"198.51.{number // 250}.{number % 250 + 1}"
 
-    async def run(self, port: int, gate: asyncio.Semaphore) -> None:
+    async def run(self, port: int, authenticator: asyncio.Semaphore) -> None:
         """Listen until cancelled; a connection that is lost is an error."""
-        async with gate:
+        async with authenticator:
             websocket = await connect(port, self._address)
         with contextlib.closing(_Aborted(websocket)):
             async for text in websocket.messages():
@@ -90,8 +90,8 @@ class Crowd:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Crowd:
-        gate = asyncio.Semaphore(AT_ONCE)
-        self._tasks = [asyncio.create_task(one.run(self._port, gate)) for one in self.listeners]
+        authenticator = asyncio.Semaphore(AT_ONCE)
+        self._tasks = [asyncio.create_task(one.run(self._port, authenticator)) for one in self.listeners]
         await asyncio.gather(*(one.subscribed.wait() for one in self.listeners))
         return self
 
@@ -174,30 +174,30 @@ async def flood(port: int, kind: str, seconds: float) -> int:
 async def measure(stack: Stack, size: int, rounds: int, seconds: float, rate: float) -> dict[str, Any]:
     """p50 and p99 of each round, quiet and flooded by turns, and the ratios of their medians."""
     found: dict[str, list[dict[str, float]]] = {kind: [] for kind in ("quiet", *KINDS)}
-    async with Crowd(stack.port, size) as crowd:
-        await _round(stack, crowd, seconds, rate)  # warms up
+    async with Crowd(stack.port, size) as pending_limit:
+        await _round(stack, pending_limit, seconds, rate)  # warms up
         for kind in [kind for _ in range(rounds) for one in KINDS for kind in ("quiet", one)]:
             flooder = _start_flooder(stack.port, kind, seconds) if kind in KINDS else None
             try:
-                found[kind].append(await _round(stack, crowd, seconds, rate))
+                found[kind].append(await _round(stack, pending_limit, seconds, rate))
             finally:
                 tries, _ = await asyncio.to_thread(flooder.communicate) if flooder else (0, "")
             found[kind][-1]["turned_away"] = int(tries)
-        lost = crowd.lost
+        lost = pending_limit.lost
     p99 = {kind: statistics.median(one["p99_ms"] for one in of_kind) for kind, of_kind in found.items()}
     ratios = {kind: round(p99[kind] / p99["quiet"], 2) for kind in KINDS}
     return {"clients": size, "lost": lost, "p99_ratio_to_quiet": ratios, "p99_ms": p99, "rounds": found}
 
 
-async def _round(stack: Stack, crowd: Crowd, seconds: float, rate: float) -> dict[str, float]:
+async def _round(stack: Stack, pending_limit: Crowd, seconds: float, rate: float) -> dict[str, float]:
     updates = int(seconds * rate)
     for _ in range(updates):
         await asyncio.to_thread(update, stack)
         await asyncio.sleep(1 / rate)
     end = time.monotonic() + 10
-    while (missing := crowd.missing(updates)) and time.monotonic() < end:
+    while (missing := pending_limit.missing(updates)) and time.monotonic() < end:
         await asyncio.sleep(0.05)
-    late = sorted(1000 * one for one in crowd.take())
+    late = sorted(1000 * one for one in pending_limit.take())
     percentiles = {f"p{p}_ms": round(late[int(len(late) * p / 100)], 1) for p in (50, 99)}
     return {"updates": updates, "delivered": len(late), "missing": missing, **percentiles}
 

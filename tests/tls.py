@@ -62,7 +62,7 @@ def terminator(upstream: int, certificate: Path, key: Path) -> Iterator[int]:
         server.close()
         for writer in writers:
             writer.transport.abort()
-        await asyncio.sleep(0.05)  # transports close in the loop's next turns
+        await asyncio.sleep(0.05)  # transports close in the loop's next scheduler
 
     loop.set_exception_handler(lambda *_: None)  # refused handshakes are what the tests are about
     thread = threading.Thread(target=loop.run_until_complete, args=(run(),))

@@ -6,7 +6,7 @@
 import sys
 
 if sys.argv[1:2] == ["token"]:
-    from web import tokens
+    from web import token_command as tokens
 
     sys.exit(tokens.main(sys.argv[2:]))
 if sys.argv[1:]:

@@ -13,52 +13,52 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from jobcast import Settings
 from jobcast.broadcaster import ledger_from
 from jobcast.celery import make_celery
+from jobcast.flask.analytics import analytics_blueprint
+from jobcast.flask.headers import add_headers
+from jobcast.flask.jobs import jobs_blueprint
+from jobcast.flask.notifications import notifications_blueprint
+from jobcast.flask.origins import IsAllowed, host_check, origin_check
+from jobcast.flask.problems import register_problems
+from jobcast.flask.rate_limit import limit_requests
+from jobcast.flask.request_ids import add_request_ids
+from jobcast.flask.system import system_blueprint
+from jobcast.flask.trusted_hosts import TrustedHosts
 from jobcast.ledger import Ledger
 from jobcast.ledger.cluster import Cluster
 from jobcast.ledger.redis import connect
-from web import audit
-from web.addresses import addresses_of
-from web.dashboard import dashboard_blueprint
-from web.fanout.acks import note_acks
-from web.fanout.channels import Channels
-from web.fanout.door.outbox import Outbox
-from web.fanout.fanout import Fanout
-from web.fanout.manager import FanoutManager
-from web.fanout.outlets import guard_queues
-from web.fanout.shards import Shards
-from web.fanout.strict import StrictPacket, guard_packets
-from web.fanout.subscriptions import Subscriptions
-from web.gate import Gate
-from web.headers import add_headers
-from web.jobs import Jobs
-from web.limits import Connections
-from web.metrics import FanoutCollector, make_registry
-from web.namespaces import (
+from jobcast.ledger.sweeper import Sweeper
+from jobcast.server import audit
+from jobcast.server.authentication import Authenticator
+from jobcast.server.client_address import addresses_of
+from jobcast.server.connection_limits import ConnectionRegistry
+from jobcast.server.delivery.fanout import Fanout
+from jobcast.server.delivery.subscription_expiry import SubscriptionExpiry
+from jobcast.server.delivery.subscriptions import Subscriptions
+from jobcast.server.delivery.write_batch import WriteBatch
+from jobcast.server.loop_lag import LoopLag
+from jobcast.server.metrics import FanoutCollector, make_registry
+from jobcast.server.namespaces import (
     AnalyticsNamespace,
     DefaultNamespace,
     JobsNamespace,
     NotificationsNamespace,
 )
-from web.neighbours import Neighbours
-from web.origins import IsAllowed, host_check, origin_check
-from web.problems import register_problems
-from web.pulse import Pulse
+from jobcast.server.redis.channels import Channels
+from jobcast.server.redis.shards import Shards
+from jobcast.server.revocation import Revocations
+from jobcast.server.services import Services
+from jobcast.server.sessions import Sessions
+from jobcast.server.socketio.acks import note_acks
+from jobcast.server.socketio.engineio_hooks import EngineIOHooks, HandshakeLimit
+from jobcast.server.socketio.manager import FanoutManager
+from jobcast.server.socketio.packet_guard import StrictPacket, guard_packets
+from jobcast.server.socketio.transports import guard_queues
+from jobcast.server.subscribing import Subscriber
+from jobcast.server.tarpit import Tarpit
+from web.dashboard import dashboard_blueprint
+from web.gc_freeze import GcFreeze
+from web.publishing import Jobs
 from web.queue import Queue
-from web.request_ids import add_request_ids
-from web.requests import limit_requests
-from web.retirement import Retirement
-from web.revocation import Revocations
-from web.routes.analytics import analytics_blueprint
-from web.routes.jobs import jobs_blueprint
-from web.routes.notifications import notifications_blueprint
-from web.routes.system import system_blueprint
-from web.services import Services
-from web.sessions import Sessions
-from web.subscribing import Subscriber
-from web.sweeper import Sweeper
-from web.tarpit import Tarpit
-from web.tidying import Tidying
-from web.turnstile import HandshakeLimit, Turnstile
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +72,13 @@ class Web:
     subscriptions: Subscriptions
     ledger: Ledger
     queue: Queue
-    pulse: Pulse
-    outbox: Outbox
+    loop_lag: LoopLag
+    write_batch: WriteBatch
     sweeper: Sweeper
-    retirement: Retirement
-    tidying: Tidying
+    subscription_expiry: SubscriptionExpiry
+    gc_freeze: GcFreeze
     sessions: Sessions
-    turnstile: Turnstile
+    engineio_hooks: EngineIOHooks
     settings: Settings
 
 
@@ -88,38 +88,40 @@ def create_app(settings: Settings) -> Web:
     queue = Queue(make_celery(settings))
     jobs = Jobs(ledger, queue)
     revocations = Revocations(settings.store_url)
-    services = Services(settings, ledger, Gate(settings, revocations), jobs)
+    services = Services(settings, ledger, Authenticator(settings, revocations), jobs)
     addresses = addresses_of(settings)
-    audit.start(settings.jobcast_audit, keyed=not services.gate.is_open, address_of=addresses.behind_proxies)
+    audit.start(
+        settings.jobcast_audit, keyed=not services.authenticator.is_open, address_of=addresses.behind_proxies
+    )
     is_allowed = origin_check(settings)
     app = _flask_app(settings)
     channels = _channels(settings)
     subscriptions = Subscriptions(on_unused=channels.leave)
-    outbox = Outbox(pause=lambda: socketio.sleep(0))
-    fanout = Fanout(subscriptions, ledger, settings.debounce_seconds, outbox)
+    write_batch = WriteBatch(pause=lambda: socketio.sleep(0))
+    fanout = Fanout(subscriptions, ledger, settings.debounce_seconds, write_batch)
     manager = FanoutManager(settings.store_url, channels, fanout, subscriptions)
     socketio = _socketio(app, manager, settings, is_allowed)
-    connections = Connections(settings)
+    connections = ConnectionRegistry(settings)
     sessions = Sessions(socketio.server, connections, revocations)
     limit = settings.jobcast_limit_subscriptions
     subscriber = Subscriber(socketio.server, subscriptions, fanout, ledger, channels, limit)
     _add_namespaces(socketio, services, subscriber, sessions)
-    turnstile = _add_limits(app, socketio, services, connections, sessions)
-    if services.gate.is_open:
-        app.wsgi_app = Neighbours(  # type: ignore[method-assign]
+    engineio_hooks = _add_limits(app, socketio, services, connections, sessions)
+    if services.authenticator.is_open:
+        app.wsgi_app = TrustedHosts(  # type: ignore[method-assign]
             app.wsgi_app, host_check(settings), is_allowed
         )
-    pulse = Pulse()
+    loop_lag = LoopLag()
     registry = make_registry(
         FanoutCollector(
-            fanout, subscriptions, manager.listener, lambda: socketio.server.eio.sockets, lambda: pulse.lag
+            fanout, subscriptions, manager.listener, lambda: socketio.server.eio.sockets, lambda: loop_lag.lag
         )
     )
     _add_routes(app, services, manager, registry)
     add_request_ids(app)
     add_headers(app, is_allowed)
     sweeper = Sweeper(ledger, settings.lease_seconds, queue.outcome)
-    retirement = Retirement(subscriptions, ledger, settings.jobcast_retention_seconds)
+    subscription_expiry = SubscriptionExpiry(subscriptions, ledger, settings.jobcast_retention_seconds)
     return Web(
         app,
         socketio,
@@ -128,13 +130,13 @@ def create_app(settings: Settings) -> Web:
         subscriptions,
         ledger,
         queue,
-        pulse,
-        outbox,
+        loop_lag,
+        write_batch,
         sweeper,
-        retirement,
-        Tidying(),
+        subscription_expiry,
+        GcFreeze(),
         sessions,
-        turnstile,
+        engineio_hooks,
         settings,
     )
 
@@ -169,7 +171,7 @@ def _socketio(app: Flask, manager: FanoutManager, settings: Settings, is_allowed
         max_http_buffer_size=settings.jobcast_limit_message_bytes,
         serializer=StrictPacket,
         transports=["websocket"] if settings.shares_port else None,  # a poll might reach another process
-        monitor_clients=False,  # web.fanout.door does, for everybody in one loop
+        monitor_clients=False,  # jobcast.server.websocket does, for everybody in one loop
     )
     note_acks(socketio.server)
     guard_queues(socketio.server)
@@ -191,17 +193,17 @@ def _add_namespaces(
 
 
 def _add_limits(
-    app: Flask, socketio: SocketIO, services: Services, connections: Connections, sessions: Sessions
-) -> Turnstile:
+    app: Flask, socketio: SocketIO, services: Services, connections: ConnectionRegistry, sessions: Sessions
+) -> EngineIOHooks:
     settings = services.settings
     addresses = addresses_of(settings)
-    turnstile = Turnstile(socketio.server, connections, sessions, addresses)
+    engineio_hooks = EngineIOHooks(socketio.server, connections, sessions, addresses)
     tarpit = Tarpit(socketio.sleep)
     limit_requests(app, services, addresses, tarpit)
     app.wsgi_app = HandshakeLimit(  # type: ignore[method-assign]
         app.wsgi_app, connections, addresses, tarpit
     )
-    return turnstile
+    return engineio_hooks
 
 
 def _add_routes(app: Flask, services: Services, manager: FanoutManager, registry: CollectorRegistry) -> None:

@@ -16,11 +16,11 @@ from typing import Any, Final
 #: Set in the children's environment; tells them that they share the port.
 NUMBER: Final = "JOBCAST_WEB_PROCESS"
 #: Seconds within which an end means that the process could not start.
-STARTING: Final = 5.0
+START_SECONDS: Final = 5.0
 #: Seconds before a child that ended by itself is started again.
-PAUSE: Final = 1.0
+RESTART_PAUSE: Final = 1.0
 #: Seconds after which a child that was asked to stop is killed; a platform waits for 30.
-PATIENCE: Final = 25.0
+STOP_TIMEOUT: Final = 25.0
 
 
 class Processes:
@@ -53,12 +53,12 @@ class Processes:
         self._started[number] = time.monotonic()
 
     def _react(self, number: int, code: int) -> None:
-        if code == 1 and time.monotonic() - self._started[number] < STARTING:
+        if code == 1 and time.monotonic() - self._started[number] < START_SECONDS:
             self._code = code  # a setting that is wrong would be wrong again
             self._stop()
             return
         print(f"jobcast web: process {number} ended with {code}, starting it again", file=sys.stderr)  # noqa: T201
-        time.sleep(PAUSE)
+        time.sleep(RESTART_PAUSE)
         if not self._stopping:
             self._start(number)
 
@@ -69,7 +69,7 @@ class Processes:
                 child.terminate()
 
     def _see_off(self) -> int:
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + STOP_TIMEOUT
         for child in self._children.values():
             try:
                 child.wait(max(0.1, deadline - time.monotonic()))

@@ -11,7 +11,7 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from jobcast.models import JobStatus
-from web.access import Refused
+from jobcast.server.authorization import RequestRefused
 
 PUBLISH: Final = "tasks.publishing.publish"
 DRAFT: Final = "tasks.publishing.draft"
@@ -40,7 +40,7 @@ class Queue:
         self._celery = celery
 
     def send(self, task: str, task_id: str, kwargs: Mapping[str, Any], meta: Mapping[str, str]) -> None:
-        """Enqueue; raise Refused ``unavailable`` when the broker does not take it."""
+        """Enqueue; raise RequestRefused ``unavailable`` when the broker does not take it."""
         try:
             self._celery.send_task(
                 task,
@@ -51,22 +51,22 @@ class Queue:
                 retry=False,
             )
         except (OperationalError, RedisError, OSError) as error:
-            raise Refused("unavailable", "the task queue is not reachable") from error
+            raise RequestRefused("unavailable", "the task queue is not reachable") from error
 
     def outcome(self, task_id: str) -> Outcome | None:
-        """How a task ended by its result backend, None while that says nothing; raise Refused."""
+        """How a task ended by its result backend, None while that says nothing; raise RequestRefused."""
         try:
             result = self._celery.AsyncResult(task_id)
             state = result.state
             error = str(result.result) if state == states.FAILURE else None
         except (OperationalError, RedisError, OSError) as failure:
-            raise Refused("unavailable", "the result backend is not reachable") from failure
+            raise RequestRefused("unavailable", "the result backend is not reachable") from failure
         status = _STATUS_OF.get(state)
         return Outcome(status, error) if status else None
 
     def revoke(self, task_id: str) -> None:
-        """Have workers skip a task that waits; raise Refused ``unavailable``."""
+        """Have workers skip a task that waits; raise RequestRefused ``unavailable``."""
         try:
             self._celery.control.revoke(task_id)
         except (OperationalError, RedisError, OSError) as error:
-            raise Refused("unavailable", "the task queue is not reachable") from error
+            raise RequestRefused("unavailable", "the task queue is not reachable") from error

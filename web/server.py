@@ -1,6 +1,6 @@
 """The eventlet server: one listening socket, and what runs beside it.
 
-Everything that knows eventlet's name is here and in ``web.fanout.door``.
+Everything that knows eventlet's name is here and in ``jobcast.server.websocket``.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ import eventlet
 import eventlet.wsgi
 
 from jobcast import InvalidSetting, Settings
-from web import audit
-from web.addresses import addresses_of
+from jobcast.server import audit
+from jobcast.server.background import LOOPS, forever
+from jobcast.server.client_address import addresses_of
+from jobcast.server.socketio.stock_websocket import use_stock_websockets
+from jobcast.server.websocket.acceptor import Acceptor
+from jobcast.server.websocket.build import build_acceptor
+from jobcast.server.websocket.http_timeouts import protocol_with_timeouts
+from jobcast.server.websocket.pending_limit import PendingLimit
+from jobcast.server.websocket.read_ahead import chunks as read_ahead
+from jobcast.server.websocket.wsgi_listener import WsgiListener
 from web.app import Web, create_app
-from web.fanout.door.ahead import chunks as read_ahead
-from web.fanout.door.build import build_door
-from web.fanout.door.crowd import Crowd
-from web.fanout.door.door import Door
-from web.fanout.door.plain import PlainDoor
-from web.fanout.door.protocol import patient_protocol
-from web.fanout.websocket import use_plain_websockets
-from web.farewell import DEADLINE, stop
-from web.loops import LOOPS, forever
+from web.shutdown import STOP_TIMEOUT, stop
 
 logger = logging.getLogger(__name__)
 
@@ -37,9 +37,9 @@ BACKLOG: Final = 4096
 #: Connections held at once; eventlet's own default stops accepting at 1,024.
 MAX_CONNECTIONS: Final = 100_000
 #: Bytes the kernel holds for a client that does not read; its own default grows to megabytes.
-SEND_BUFFER: Final = 64 * 1024
+SEND_BUFFER_BYTES: Final = 64 * 1024
 #: Seconds a connection that is kept alive may be silent.
-IDLE: Final = 75
+IDLE_TIMEOUT: Final = 75
 
 
 def main() -> int:
@@ -49,7 +49,7 @@ def main() -> int:
         settings = _checked(Settings.from_environment().require_redis())
         listening = _bind(settings)
         web = create_app(settings)
-        use_plain_websockets(web.socketio.server)
+        use_stock_websockets(web.socketio.server)
     except InvalidSetting as error:
         print(f"jobcast web: {error}", file=sys.stderr)  # noqa: T201
         return 1
@@ -76,7 +76,7 @@ def _bind(settings: Settings) -> socket.socket:
         )
     except OSError as error:
         raise InvalidSetting("PORT", f"{settings.port} cannot be used: {error.strerror}") from error
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)  # inherited when accepting
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)  # inherited when accepting
     return bound
 
 
@@ -87,40 +87,40 @@ def _serve(web: Web, listening: socket.socket) -> None:
     for loop in LOOPS:
         eventlet.spawn(forever, loop, web, eventlet.sleep)
     host, port = listening.getsockname()[:2]
-    door = _front_door(web, listening) or PlainDoor(listening)
-    door.open()
-    _stop_on_signals(web, door)
+    acceptor = _build_acceptor(web, listening) or WsgiListener(listening)
+    acceptor.open()
+    _stop_on_signals(web, acceptor)
     logger.info("serving on http://%s:%s", host, port)
     eventlet.wsgi.server(
-        door,
+        acceptor,
         web.app,
         max_size=MAX_CONNECTIONS,
-        protocol=patient_protocol(web.settings.jobcast_handshake_seconds, IDLE),
+        protocol=protocol_with_timeouts(web.settings.jobcast_handshake_seconds, IDLE_TIMEOUT),
         log=logging.getLogger("web.access"),
         log_output=False,
         debug=False,
-        socket_timeout=IDLE,
+        socket_timeout=IDLE_TIMEOUT,
     )
 
 
-def _front_door(web: Web, listening: socket.socket) -> Door | None:
+def _build_acceptor(web: Web, listening: socket.socket) -> Acceptor | None:
     if not web.settings.jobcast_front_door:
         logger.info("no front door, WebSockets go the stock way")
         return None
-    return build_door(
+    return build_acceptor(
         web.socketio.server,
         web.app,
         listening,
-        web.outbox,
-        web.turnstile.is_welcome,
+        web.write_batch,
+        web.engineio_hooks.is_welcome,
         web.settings.jobcast_handshake_seconds,
-        _crowd(web.settings),
+        _pending_limit(web.settings),
     )
 
 
-def _crowd(settings: Settings) -> Crowd:
+def _pending_limit(settings: Settings) -> PendingLimit:
     limit = settings.jobcast_limit_connections_per_address
-    return Crowd(
+    return PendingLimit(
         addresses_of(settings).of_peer, limit, lambda name: audit.refused("rate-limited", address=name)
     )
 
@@ -131,14 +131,14 @@ def _raise_descriptor_limit() -> None:
     logger.info("up to %s descriptors", hard)
 
 
-def _stop_on_signals(web: Web, door: Door | PlainDoor) -> None:
+def _stop_on_signals(web: Web, acceptor: Acceptor | WsgiListener) -> None:
     def handle(signum: int, frame: Any) -> None:
-        eventlet.hubs.get_hub().schedule_call_global(0, eventlet.spawn, _stop, web, door)
+        eventlet.hubs.get_hub().schedule_call_global(0, eventlet.spawn, _stop, web, acceptor)
 
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, handle)
 
 
-def _stop(web: Web, door: Door | PlainDoor) -> None:
-    eventlet.spawn_after(DEADLINE, os._exit, 0)
-    stop(web, door, eventlet.sleep)
+def _stop(web: Web, acceptor: Acceptor | WsgiListener) -> None:
+    eventlet.spawn_after(STOP_TIMEOUT, os._exit, 0)
+    stop(web, acceptor, eventlet.sleep)

@@ -13,13 +13,13 @@ from jobcast.tls import INSECURE, celery_options
 logger = logging.getLogger(__name__)
 
 #: Seconds before Redis hands an unacknowledged task to somebody else. Not a bound on how long a job may
-#: take: a worker that lives renews what it holds (jobcast.celery.custody).
+#: take: a worker that lives renews what it holds (jobcast.celery.visibility).
 VISIBILITY_TIMEOUT: Final = 30
 #: Seconds between two looks for such tasks, and how long one look may keep the others from looking.
 RESTORE_EVERY: Final = 5
 RESTORE_LOCK: Final = 10
 #: By name, so that only a worker imports Celery's worker.
-CUSTODY: Final = "jobcast.celery.custody:Custody"
+VISIBILITY_STEP: Final = "jobcast.celery.visibility:VisibilityStep"
 RESULTS: Final = "jobcast.celery.results:PatientRedisBackend"
 #: Seconds a stopping worker lets running tasks go on; a platform kills after 30.
 SOFT_SHUTDOWN_TIMEOUT: Final = 20
@@ -34,7 +34,7 @@ def make_celery(settings: Settings, name: str = "jobcast") -> Celery:
     app = Celery(name, broker=settings.broker_url, backend=settings.result_url)
     app.loader.override_backends = dict.fromkeys(("redis", "rediss"), RESULTS)
     app.conf.update(_configuration(settings))
-    app.steps["consumer"].add(CUSTODY)
+    app.steps["consumer"].add(VISIBILITY_STEP)
     return app
 
 

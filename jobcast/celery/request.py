@@ -12,9 +12,9 @@ from typing import Any, Final
 from celery.worker.request import Request
 
 from jobcast.celery.reporting import reporter_of
+from jobcast.job import Event
 from jobcast.ledger import Appended, Ledger
 from jobcast.models import JobStatus, now
-from jobcast.reporter import Event
 from jobcast.topics import job_topic
 
 INTERRUPTED: Final = "interrupted: its worker was stopped"

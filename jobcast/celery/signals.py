@@ -17,9 +17,10 @@ from celery import Celery, current_app, signals, states
 from jobcast.celery.reporting import reporter_of
 from jobcast.celery.task import ProgressTask
 from jobcast.errors import JobCancelled
+from jobcast.job import Event
 from jobcast.ledger import Appended, Ledger
 from jobcast.models import JobStatus, JobStatusUpdate, now
-from jobcast.reporter import CLOSE_TIMEOUT, Event
+from jobcast.reporter import CLOSE_TIMEOUT
 from jobcast.topics import job_topic, valid_id
 
 logger = logging.getLogger(__name__)

@@ -63,13 +63,13 @@ class LatencyRecorder(Recorder):
 class Connection:
     """One client: a socket at a time, and how far it has got in each job."""
 
-    def __init__(self, plan: dict[str, Any], record: Recorder, gate: asyncio.Semaphore) -> None:
+    def __init__(self, plan: dict[str, Any], record: Recorder, authenticator: asyncio.Semaphore) -> None:
         self.name: str = plan["name"]
         self._port: int = plan["port"]
         self._jobs: list[tuple[str, float]] = plan["jobs"]
         self._receive_buffer: int = plan.get("receiveBuffer", 0)
         self._record = record
-        self._gate = gate
+        self._gate = authenticator
         self._places: dict[str, tuple[str, int]] = {}
         self._incarnation = ""
         self._socket: WebSocket | None = None
@@ -167,8 +167,8 @@ def _after(text: str, mark: str) -> str:
 
 async def run(plan: dict[str, Any], record: Recorder) -> None:
     """Every connection of the plan, until the process is ended from outside."""
-    gate = asyncio.Semaphore(AT_ONCE)
-    await asyncio.gather(*(Connection(one, record, gate).run() for one in plan["connections"]))
+    authenticator = asyncio.Semaphore(AT_ONCE)
+    await asyncio.gather(*(Connection(one, record, authenticator).run() for one in plan["connections"]))
 
 
 def main(arguments: list[str]) -> None:

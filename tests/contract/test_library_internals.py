@@ -48,7 +48,7 @@ def server() -> socketio.Server:
     return socketio.Server(async_mode="threading", async_handlers=False, monitor_clients=False)
 
 
-# engineio: what WebSocketClient stands in for, and who is told.
+# engineio: what WebSocketConnection stands in for, and who is told.
 
 
 def test_sockets_are_looked_up_by_their_session(server):
@@ -64,7 +64,7 @@ def test_sockets_are_looked_up_by_their_session(server):
 
 
 def test_a_sockets_surface_is_the_one_we_imitate():
-    """A new attribute or method would be missing in WebSocketClient."""
+    """A new attribute or method would be missing in WebSocketConnection."""
     attributes = set(vars(BaseSocket(SimpleNamespace(create_queue=lambda: None), "sid")))
     assert attributes == {
         "server", "sid", "queue", "last_ping", "connected", "upgrading", "upgraded", "closing", "closed",
@@ -91,7 +91,7 @@ def test_engineio_tells_socketio_through_trigger_event(server):
 
 
 def test_the_reasons_have_their_names(server):
-    """WebSocketClient hands them on."""
+    """WebSocketConnection hands them on."""
     for name in (
         "SERVER_DISCONNECT",
         "CLIENT_DISCONNECT",
@@ -133,7 +133,7 @@ def test_packets_decode_as_strict_expects():
     assert engine.packet_names.index("NOOP") == engine.NOOP == len(engine.packet_names) - 1
     assert engine.Packet(encoded_packet='42["x"]').data == '2["x"]'
     frameless = engine.Packet(engine.MESSAGE, "x")
-    frameless.frame = b"kept"  # web.fanout.events keeps the frame there
+    frameless.frame = b"kept"  # jobcast.server.protocol.events keeps the frame there
     assert frameless.encode() == "4x"
 
 
@@ -152,7 +152,7 @@ def test_a_poll_ends_with_none_and_an_upgrade_with_noop():
 
 
 def test_the_websocket_class_is_looked_up_in_async():
-    """use_plain_websockets replaces it there, and its handler is a bound method of the socket."""
+    """use_stock_websockets replaces it there, and its handler is a bound method of the socket."""
     assert driver._async["websocket"] is driver.WebSocketWSGI
     upgrade = source(Socket._upgrade_websocket)
     assert "self.server._async['websocket'](self._websocket_handler,self.server)" in upgrade
@@ -200,7 +200,7 @@ def test_the_packet_class_is_the_serializer():
 
 
 def test_environs_are_kept_in_one_dictionary(server):
-    """Environs takes its place, and is read by index and by get."""
+    """LazyEnvirons takes its place, and is read by index and by get."""
     assert server.environ == {}
     server._handle_eio_connect("eio", "environ")
     assert server.environ["eio"] == "environ"
@@ -236,7 +236,7 @@ def test_the_book_of_rooms_is_written_by_the_basic_methods():
 
 
 def test_eventlets_server_takes_connections_from_accept_alone():
-    """Door and PlainDoor stand in for the listening socket."""
+    """Acceptor and WsgiListener stand in for the listening socket."""
     serve = source(wsgi.server)
     assert "client_socket,client_addr=sock.accept()" in serve
     assert "client_socket.settimeout(serv.socket_timeout)" in serve
@@ -245,7 +245,7 @@ def test_eventlets_server_takes_connections_from_accept_alone():
 
 
 def test_the_hub_takes_listeners_for_descriptors():
-    """Ear registers one, once, and removes it; timers are its own as well."""
+    """ReadWaiter registers one, once, and removes it; timers are its own as well."""
     hub = hubs.get_hub()
     assert parameters(hub.add) == ["evtype", "fileno", "cb", "tb", "mac"]
     assert parameters(hub.remove) == ["listener"]
@@ -279,7 +279,7 @@ def test_a_time_out_is_no_exception():
 
 
 def test_a_pool_says_how_many_are_free():
-    """Turns begins no more than that, so that it never waits itself."""
+    """Scheduler begins no more than that, so that it never waits itself."""
     assert greenpool.GreenPool(3).free() == 3
 
 

@@ -13,9 +13,9 @@ import jwt
 import pytest
 import socketio
 
+from jobcast.server import audit
 from tests.stack import Stack, wait_for
 from tests.watcher import Watcher
-from web import audit
 
 KEY = "a-key-for-tests-" * 4
 TOKEN = jwt.encode({"sub": "ana", "brands": ["acme"], "exp": time.time() + 600}, KEY, "HS256")

@@ -18,8 +18,8 @@ from kombu import Queue as KombuQueue
 
 from jobcast import Settings
 from jobcast.celery import make_celery
-from jobcast.celery.custody import Holding
 from jobcast.celery.request import INTERRUPTED
+from jobcast.celery.visibility import VisibilityRenewer
 from jobcast.embedded import EmbeddedValkey
 from jobcast.models import JobStatusUpdate
 from tests.chaos.world import children_of
@@ -163,13 +163,13 @@ class Held:
 def running(held, monkeypatch) -> Message:
     message = held.messages[0]
     request = SimpleNamespace(acknowledged=False, message=message)
-    monkeypatch.setattr("jobcast.celery.custody.state.active_requests", [request])
+    monkeypatch.setattr("jobcast.celery.visibility.state.active_requests", [request])
     return message
 
 
 def test_a_closing_channel_gives_back_what_waits_and_keeps_what_runs(held, running):
     """The connection was lost, the broker is there; what runs can still be acknowledged afterwards."""
-    Holding(held.channel, held.consumer)
+    VisibilityRenewer(held.channel, held.consumer)
     held.channel.close()
     assert (held.waiting(), held.unacknowledged()) == (1, {running.delivery_tag})
     running.ack()
@@ -178,7 +178,7 @@ def test_a_closing_channel_gives_back_what_waits_and_keeps_what_runs(held, runni
 
 def test_a_stopping_worker_gives_back_everything(held, running):
     """What it ran was cancelled, and has to run elsewhere."""
-    Holding(held.channel, held.consumer)
+    VisibilityRenewer(held.channel, held.consumer)
     held.consumer.blueprint.state = bootsteps.CLOSE
     held.channel.close()
     assert (held.waiting(), held.unacknowledged()) == (2, set())
@@ -186,8 +186,8 @@ def test_a_stopping_worker_gives_back_everything(held, running):
 
 def test_the_next_connection_takes_over(held, running):
     """It gives back what was not begun, and renews and acknowledges the rest."""
-    before, channel = Holding(held.channel, held.consumer), held.connection.channel()
-    after = Holding(channel, held.consumer)
+    before, channel = VisibilityRenewer(held.channel, held.consumer), held.connection.channel()
+    after = VisibilityRenewer(channel, held.consumer)
     after.succeed(before)
     assert (held.waiting(), held.unacknowledged()) == (1, {running.delivery_tag})
     channel.client.zadd("unacked_index", {running.delivery_tag: 1})

@@ -34,21 +34,21 @@ def test_a_flood_of_one_client_costs_no_other_an_update(flooded):
 
 async def watch_the_flood(stack: Stack) -> dict[str, int]:
     turned_away: dict[str, int] = {}
-    async with flood.Crowd(stack.port, CLIENTS) as crowd:
+    async with flood.Crowd(stack.port, CLIENTS) as pending_limit:
         for kind in flood.KINDS:
             flooding = asyncio.create_task(flood.flood(stack.port, kind, 3))
             for _ in range(UPDATES):
                 await asyncio.to_thread(flood.update, stack)
                 await asyncio.sleep(0.1)
             turned_away[kind] = await flooding
-            await everything_arrives(crowd)
-            crowd.take()
-        assert crowd.lost == 0
+            await everything_arrives(pending_limit)
+            pending_limit.take()
+        assert pending_limit.lost == 0
     return turned_away
 
 
-async def everything_arrives(crowd: flood.Crowd) -> None:
+async def everything_arrives(pending_limit: flood.Crowd) -> None:
     end = time.monotonic() + 15
-    while crowd.missing(UPDATES) and time.monotonic() < end:
+    while pending_limit.missing(UPDATES) and time.monotonic() < end:
         await asyncio.sleep(0.05)
-    assert crowd.missing(UPDATES) == 0
+    assert pending_limit.missing(UPDATES) == 0

@@ -6,10 +6,10 @@ import uuid
 
 import pytest
 
+from jobcast.flask.origins import is_local
 from jobcast.models import JobStatusUpdate
 from tests.stack import Answer, Stack, http
 from tests.wire import Wire, opening
-from web.origins import is_local
 
 ELSEWHERE = "http://evil.example"
 FORM = "multipart/form-data; boundary=X"

@@ -15,9 +15,10 @@ START = """
 import warnings; warnings.simplefilter("ignore")
 import eventlet; eventlet.monkey_patch()
 import runpy, time
-from web import loops, retirement
+from jobcast.server import background as loops
+from jobcast.server.delivery import subscription_expiry
 loops.RETIRE_EVERY /= 240
-retirement.Retirement.__init__.__defaults__ = (lambda: 240 * time.monotonic(),)
+subscription_expiry.SubscriptionExpiry.__init__.__defaults__ = (lambda: 240 * time.monotonic(),)
 warnings.resetwarnings()
 runpy.run_module("web", run_name="__main__")
 """

@@ -22,7 +22,7 @@ import runpy, sys
 def gone_for_us(owner, name):
     found = getattr(owner, name)
     def moved(*arguments, **options):
-        if sys._getframe(1).f_globals["__name__"].startswith("web.fanout.door"):
+        if sys._getframe(1).f_globals["__name__"].startswith("jobcast.server.websocket"):
             raise AttributeError(name)
         return found(*arguments, **options)
     setattr(owner, name, moved)

@@ -16,8 +16,8 @@ from jobcast.ledger import Ledger, MemoryLedger
 from jobcast.reporter import Reporter
 from jobcast.topics import brand_topic, user_topic
 from tasks import analytics_sync, publishing
+from tasks.resources import Resources
 from tasks.settings import WorkSettings
-from tasks.workspace import Workspace
 
 
 @pytest.fixture
@@ -43,15 +43,15 @@ def source(settings: WorkSettings) -> Path:
 
 
 @pytest.fixture
-def place(settings: WorkSettings, source: Path) -> Iterator[Workspace]:
+def place(settings: WorkSettings, source: Path) -> Iterator[Resources]:
     """A workspace over these settings."""
-    made = Workspace.from_settings(settings)
+    made = Resources.from_settings(settings)
     yield made
     made.storage.close()
 
 
 @pytest.fixture
-def ledger(place: Workspace, monkeypatch: pytest.MonkeyPatch) -> Iterator[MemoryLedger]:
+def ledger(place: Resources, monkeypatch: pytest.MonkeyPatch) -> Iterator[MemoryLedger]:
     """What this process's tasks report into, while they use this workspace."""
     app = Celery("tests", broker="memory://", backend="cache+memory://")
     app.set_current()

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from tasks.addresses import is_public
 from tasks.media import MediaSource
 from tasks.platforms import LocalPlatform, OutgoingPost, PermanentPlatformError, TemporaryPlatformError
+from tasks.public_addresses import is_public
 from tasks.remote_media import REDIRECTS, RemoteMedia
 from tests.stack import wait_for
 

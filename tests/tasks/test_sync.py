@@ -9,7 +9,7 @@ import pytest
 from tasks import analytics_sync
 from tasks.analytics_sync import BATCH, sync
 from tasks.csv_table import CsvLimits
-from tasks.workspace import Workspace
+from tasks.resources import Resources
 from tests.tasks.conftest import analytics_of, csv_text, notifications_of
 from tests.tasks.test_storage import metrics
 
@@ -122,5 +122,5 @@ def test_the_settings_limits_hold_for_uploads(place, monkeypatch, ledger, flush)
 def test_the_workspace_has_the_settings_limits(settings):
     """Read from the environment's three variables."""
     chosen = {"jobcast_csv_max_bytes": 4096, "jobcast_csv_max_rows": 5, "jobcast_csv_max_columns": 6}
-    place = Workspace.from_settings(settings.model_copy(update=chosen))
+    place = Resources.from_settings(settings.model_copy(update=chosen))
     assert place.csv_limits == CsvLimits(characters=4096, rows=5, columns=6)

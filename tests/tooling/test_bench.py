@@ -14,11 +14,11 @@ import pytest
 import redis
 
 from bench import capacity, charts, messages, pages, text
+from bench.arrivals import Tally
 from bench.client import Inflater, text_frame
 from bench.load import END, expected
 from bench.results import Result, Spread
 from bench.rows import ROWS
-from bench.tally import Tally
 from jobcast.envelope import cut
 from jobcast.ledger.memory import MemoryLedger
 from jobcast.topics import job_topic

@@ -10,11 +10,11 @@ import pytest
 from jobcast.errors import LedgerRefused, LedgerUnavailable
 from jobcast.ledger import MemoryLedger, Snapshot
 from jobcast.models import JobStatus, JobStatusUpdate
+from jobcast.server.delivery.fanout import Fanout
+from jobcast.server.delivery.subscriptions import Subscription, Subscriptions
+from jobcast.server.protocol.events import Event
 from jobcast.topics import Topic, job_topic
 from tests.clock import FakeClock
-from web.fanout.events import Event
-from web.fanout.fanout import Fanout
-from web.fanout.subscriptions import Subscription, Subscriptions
 
 TOPIC = job_topic("j")
 Hook = Callable[[], object]
@@ -152,7 +152,7 @@ def test_a_client_that_reads_again_is_told_what_comes_meanwhile_in_its_turn(desk
 
 
 def test_what_arrives_while_the_ledger_cannot_be_read_is_delivered(desk):
-    """The comparison fails half-way, is known to have failed, and is made again."""
+    """The comparison fails half-transport, is known to have failed, and is made again."""
     page, _ = desk.follow()
     desk.report(10)
     desk.channel.clear()  # lost

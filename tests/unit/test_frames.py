@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from wsproto.frame_protocol import FrameProtocol, Opcode
 
-from web.fanout.door import frames
-from web.fanout.door.frames import BadFrame, Close, Inbound, Ping
+from jobcast.server.protocol import frames
+from jobcast.server.protocol.frames import BadFrame, Close, Inbound, Ping
 
 LIMIT = 70_000
 TEXTS = st.text(st.characters(exclude_categories=("Cs",)), max_size=300)

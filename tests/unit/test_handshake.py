@@ -15,10 +15,10 @@ from wsproto import ConnectionType, WSConnection
 from wsproto.events import AcceptConnection
 from wsproto.events import Request as Opening
 
+from jobcast.server.protocol.handshake import HEAD_LIMIT, NotOurs, Request, Undecided, answer, recognise
+from jobcast.server.websocket.build import _scope
+from jobcast.server.websocket.lazy_environ import LazyEnvirons
 from tests.stack import ROOT
-from web.fanout.door.build import _scope
-from web.fanout.door.environs import Environs
-from web.fanout.door.handshake import HEAD_LIMIT, NotOurs, Request, Undecided, answer, recognise
 
 TARGET = "/socket.io/?EIO=4&transport=websocket"
 HEADERS = {
@@ -201,7 +201,7 @@ def in_stock(data: bytes) -> tuple[dict[str, str], dict, tuple]:
 
 def test_environs_are_made_when_they_are_asked_for():
     """By index and by get; a stock client's is kept as it is."""
-    environs = Environs({"stock": {"REMOTE_ADDR": "1"}})
+    environs = LazyEnvirons({"stock": {"REMOTE_ADDR": "1"}})
     environs["ours"] = Request(head(), ("127.0.0.1", 7), {})
     assert environs["ours"]["REMOTE_PORT"] == environs.get("ours")["REMOTE_PORT"] == "7"
     assert environs["stock"] is environs.get("stock")

@@ -12,11 +12,11 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 
 from jobcast import InvalidSetting, Settings
+from jobcast.server.authentication import Authenticator
+from jobcast.server.authorization import RequestRefused
+from jobcast.server.keys import FRESH_SECONDS, RETRY_PAUSE, PublishedKeys
 from tests.clock import FakeClock
 from tests.issuer import EC_KEY, RSA_KEY, Issuer, token
-from web.access import Refused
-from web.gate import Gate
-from web.keys import FRESH, PAUSE, PublishedKeys
 
 SECRET = "a-key-for-tests-" * 4
 
@@ -44,10 +44,10 @@ def issuer() -> Iterator[Issuer]:
 def test_a_public_key_tells_which_algorithm_goes_with_it(key, algorithm):
     """Given as it is, or with its line ends escaped as environments need."""
     for text in (pem(key), pem(key).replace("\n", "\\n")):
-        gate = Gate(Settings(socketio_jwt_key=text))
-        assert gate.identify(token(key, algorithm)).user == "ana"
-        with pytest.raises(Refused):
-            gate.identify(token(SECRET, "HS256"))
+        authenticator = Authenticator(Settings(socketio_jwt_key=text))
+        assert authenticator.identify(token(key, algorithm)).user == "ana"
+        with pytest.raises(RequestRefused):
+            authenticator.identify(token(SECRET, "HS256"))
 
 
 def test_a_public_key_is_never_a_secret():
@@ -55,8 +55,8 @@ def test_a_public_key_is_never_a_secret():
     public = pem(RSA_KEY)
     header, payload, _ = token(SECRET, "HS256").split(".")
     signed = jwt.utils.base64url_encode(_hmac(public.encode(), f"{header}.{payload}".encode())).decode()
-    with pytest.raises(Refused):
-        Gate(Settings(socketio_jwt_key=public)).identify(f"{header}.{payload}.{signed}")
+    with pytest.raises(RequestRefused):
+        Authenticator(Settings(socketio_jwt_key=public)).identify(f"{header}.{payload}.{signed}")
 
 
 def _hmac(key: bytes, message: bytes) -> bytes:
@@ -80,7 +80,7 @@ def _hmac(key: bytes, message: bytes) -> bytes:
 def test_keys_that_could_not_keep_anybody_out_stop_the_start(settings, variable):
     """One line that names the variable."""
     with pytest.raises(InvalidSetting) as wrong:
-        Gate(Settings(**settings))
+        Authenticator(Settings(**settings))
     assert wrong.value.variable == variable
 
 
@@ -93,13 +93,13 @@ def test_published_keys_come_by_https(url):
 
 def test_a_token_is_checked_by_the_published_key_it_names(issuer):
     """One request for many tokens."""
-    gate = Gate(Settings(jobcast_jwks_url=issuer.url))
+    authenticator = Authenticator(Settings(jobcast_jwks_url=issuer.url))
     for _ in range(3):
-        assert gate.identify(token(RSA_KEY, "RS256", "one")).user == "ana"
+        assert authenticator.identify(token(RSA_KEY, "RS256", "one")).user == "ana"
     assert issuer.asked == 1
     for bad in (token(EC_KEY, "ES256", "one"), token(RSA_KEY, "RS256"), token(SECRET, "HS256", "one")):
-        with pytest.raises(Refused) as refused:
-            gate.identify(bad)
+        with pytest.raises(RequestRefused) as refused:
+            authenticator.identify(bad)
         assert refused.value.code == "unauthenticated"
 
 
@@ -114,7 +114,7 @@ def test_a_key_that_was_rotated_in_is_found_and_one_rotated_out_is_forgotten(iss
         with pytest.raises(jwt.InvalidTokenError):
             keys.find(new)
     assert issuer.asked == 1
-    clock.advance(PAUSE + 1)
+    clock.advance(RETRY_PAUSE + 1)
     keys.find(new)
     with pytest.raises(jwt.InvalidTokenError):
         keys.find(old)
@@ -128,14 +128,14 @@ def test_an_issuer_that_is_down_is_unavailable_and_known_keys_go_on(issuer):
     known = token(RSA_KEY, "RS256", "one")
     keys.find(known)
     issuer.broken = True
-    clock.advance(FRESH + 1)
+    clock.advance(FRESH_SECONDS + 1)
     keys.find(known)
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RequestRefused) as refused:
         keys.find(token(EC_KEY, "ES256", "two"))
     assert refused.value.code == "unavailable"
     assert issuer.asked == 2
     issuer.broken = False
-    clock.advance(PAUSE + 1)
+    clock.advance(RETRY_PAUSE + 1)
     keys.find(known)
     assert issuer.asked == 3
 
@@ -147,19 +147,24 @@ def test_a_secret_that_was_published_is_no_key(issuer):
     _, payload, _ = token(SECRET, "HS256").split(".")
     header = jwt.utils.base64url_encode(b'{"alg":"RS256","typ":"JWT","kid":"oct"}').decode()
     signed = jwt.utils.base64url_encode(_hmac(secret, f"{header}.{payload}".encode())).decode()
-    with pytest.raises(Refused):
-        Gate(Settings(jobcast_jwks_url=issuer.url)).identify(f"{header}.{payload}.{signed}")
+    with pytest.raises(RequestRefused):
+        Authenticator(Settings(jobcast_jwks_url=issuer.url)).identify(f"{header}.{payload}.{signed}")
 
 
 def test_audience_and_issuer_are_checked_where_they_are_set():
     """Tokens of the same key for somebody else do not open this door."""
     settings = {"socketio_jwt_key": SECRET, "jobcast_jwt_audience": "jobcast", "jobcast_jwt_issuer": "us"}
-    gate = Gate(Settings(**settings))
-    assert gate.identify(token(SECRET, "HS256", aud=["x", "jobcast"], iss="us").strip()).user == "ana"
+    authenticator = Authenticator(Settings(**settings))
+    assert (
+        authenticator.identify(token(SECRET, "HS256", aud=["x", "jobcast"], iss="us").strip()).user == "ana"
+    )
     for claims in ({}, {"aud": "jobcast"}, {"aud": "x", "iss": "us"}, {"aud": "jobcast", "iss": "them"}):
-        with pytest.raises(Refused):
-            gate.identify(token(SECRET, "HS256", **claims))
-    assert Gate(Settings(socketio_jwt_key=SECRET)).identify(token(SECRET, "HS256", aud="any")).user == "ana"
+        with pytest.raises(RequestRefused):
+            authenticator.identify(token(SECRET, "HS256", **claims))
+    assert (
+        Authenticator(Settings(socketio_jwt_key=SECRET)).identify(token(SECRET, "HS256", aud="any")).user
+        == "ana"
+    )
 
 
 @pytest.mark.parametrize(
@@ -167,14 +172,14 @@ def test_audience_and_issuer_are_checked_where_they_are_set():
 )
 def test_claims_that_make_no_sense_are_refused(claims):
     """Also when they are signed."""
-    with pytest.raises(Refused):
-        Gate(Settings(socketio_jwt_key=SECRET)).identify(token(SECRET, "HS256", **claims))
+    with pytest.raises(RequestRefused):
+        Authenticator(Settings(socketio_jwt_key=SECRET)).identify(token(SECRET, "HS256", **claims))
 
 
 def test_a_revoked_token_is_refused():
     """By its jti; others of the same user are not."""
-    gate = Gate(Settings(socketio_jwt_key=SECRET), revoked=frozenset({"bad"}))
-    assert gate.identify(token(SECRET, "HS256", jti="good")).token_id == "good"
-    with pytest.raises(Refused) as refused:
-        gate.identify(token(SECRET, "HS256", jti="bad"))
+    authenticator = Authenticator(Settings(socketio_jwt_key=SECRET), revoked=frozenset({"bad"}))
+    assert authenticator.identify(token(SECRET, "HS256", jti="good")).token_id == "good"
+    with pytest.raises(RequestRefused) as refused:
+        authenticator.identify(token(SECRET, "HS256", jti="bad"))
     assert refused.value.code == "unauthenticated"

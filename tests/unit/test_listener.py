@@ -7,8 +7,8 @@ import itertools
 import redis
 
 from jobcast.embedded import EmbeddedValkey
-from web.fanout.channels import Channels
-from web.fanout.listener import Listener, dialler
+from jobcast.server.redis.channels import Channels
+from jobcast.server.redis.listener import Listener, dialler
 
 
 def test_an_error_of_our_own_does_not_end_the_listening(valkey: EmbeddedValkey):

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 from socketio import Manager
 
+from jobcast.server.delivery.subscriptions import Subscriptions
+from jobcast.server.socketio.rooms import Rooms
 from jobcast.topics import job_topic
-from web.fanout.rooms import Rooms
-from web.fanout.subscriptions import Subscriptions
 
 NAMESPACES = ("/jobs", "/default")
 ROOMS = ("job:a", "job:b", "party", "x")

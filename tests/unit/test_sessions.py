@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from jobcast import Settings
+from jobcast.server.authorization import Identity, RequestRefused
+from jobcast.server.connection_limits import ConnectionRegistry
+from jobcast.server.sessions import Sessions
 from tests.clock import FakeClock
-from web.access import Identity, Refused
-from web.limits import Connections
-from web.sessions import Sessions
 
 
 class NotedServer:
@@ -55,7 +55,7 @@ class World:
         self.clock = FakeClock()
         self.server = NotedServer()
         self.called = Called()
-        self.connections = Connections(Settings(), self.clock)
+        self.connections = ConnectionRegistry(Settings(), self.clock)
         self.sessions = self.server.sessions = Sessions(
             self.server, self.connections, self.called, self.clock
         )
@@ -120,10 +120,10 @@ def test_a_session_that_closes_leaves_nothing_behind(world):
 
 def test_one_that_is_refused_leaves_nothing_behind(world):
     """The limit comes first."""
-    connections = world.connections = Connections(Settings(jobcast_limit_connections_per_user=1))
+    connections = world.connections = ConnectionRegistry(Settings(jobcast_limit_connections_per_user=1))
     world.sessions = Sessions(world.server, connections, world.called, world.clock)
     world.join("a/1", expires=2_000.0)
-    with pytest.raises(Refused):
+    with pytest.raises(RequestRefused):
         world.join("b/1", expires=2_000.0)
     assert len(world.sessions) == 1
     assert world.sessions._ending == {2_000: {"a/1": None}}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from web.tarpit import DELAY, MOST, Tarpit
+from jobcast.server.tarpit import DELAY_SECONDS, HELD_AT_ONCE, Tarpit
 
 
 def test_refusals_are_held_so_many_at_a_time():
@@ -15,6 +15,6 @@ def test_refusals_are_held_so_many_at_a_time():
 
     tarpit = Tarpit(sleep)
     tarpit.hold()
-    assert slept == [DELAY] * MOST
+    assert slept == [DELAY_SECONDS] * HELD_AT_ONCE
     tarpit.hold()
-    assert len(slept) == 2 * MOST
+    assert len(slept) == 2 * HELD_AT_ONCE

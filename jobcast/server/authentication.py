@@ -1,0 +1,89 @@
+"""Tokens in, identities out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
+
+import jwt
+
+from jobcast.server.authorization import ANYBODY, Identity, RequestRefused
+from jobcast.server.keys import keys_from
+from jobcast.settings import Settings
+
+#: Seconds by which clocks may differ.
+CLOCK_SKEW: Final = 10
+#: Characters of the longest token that is looked at.
+LONGEST_TOKEN: Final = 8_192
+
+
+class Revoked(Protocol):
+    """Which tokens were called back, by ``jti``."""
+
+    def __contains__(self, token_id: object) -> bool: ...
+
+
+class Authenticator:
+    """Scheduler tokens into identities; without a key everybody is let in, which binds to loopback only."""
+
+    def __init__(self, settings: Settings, revoked: Revoked = frozenset()) -> None:
+        self._keys = keys_from(settings)
+        self._revoked = revoked
+        self._claims: dict[str, Any] = {
+            "audience": settings.jobcast_jwt_audience or None,
+            "issuer": settings.jobcast_jwt_issuer or None,
+            "leeway": CLOCK_SKEW,
+            "options": {"require": ["exp", "sub"], "verify_aud": bool(settings.jobcast_jwt_audience)},
+        }
+
+    @property
+    def is_open(self) -> bool:
+        return self._keys is None
+
+    def identify(self, token: object) -> Identity:
+        """Who bears this token; raise RequestRefused for none and for one that is not good (any more)."""
+        if self._keys is None:
+            return ANYBODY
+        if not isinstance(token, str) or not token:
+            raise RequestRefused("unauthenticated", "a token is required")
+        identity = _identity(self._verified(token))
+        if identity.token_id is not None and identity.token_id in self._revoked:
+            raise RequestRefused("unauthenticated", "the token is not valid")
+        return identity
+
+    def _verified(self, token: str) -> Mapping[str, Any]:
+        keys = self._keys
+        if keys is None or len(token) > LONGEST_TOKEN:
+            raise RequestRefused("unauthenticated", "the token is not valid")
+        try:
+            claims: dict[str, Any] = jwt.decode(
+                token, keys.find(token), algorithms=keys.algorithms, **self._claims
+            )
+        except (jwt.PyJWTError, ValueError, OverflowError) as error:
+            raise RequestRefused("unauthenticated", "the token is not valid") from error
+        return claims
+
+
+def _identity(claims: Mapping[str, Any]) -> Identity:
+    brands, scope = claims.get("brands") or [], claims.get("scope") or ""
+    scopes = scope.split() if isinstance(scope, str) else scope
+    if not claims["sub"] or not isinstance(brands, list) or not isinstance(scopes, list):
+        raise RequestRefused("unauthenticated", "the token is not valid")
+    return Identity(
+        claims["sub"],
+        _texts(brands),
+        _texts(scopes),
+        expires=_seconds(claims["exp"]) + CLOCK_SKEW,
+        token_id=claims.get("jti"),
+    )
+
+
+def _seconds(value: Any) -> float:
+    try:
+        return float(value)
+    except OverflowError as error:  # a whole number of any length is a good one to PyJWT
+        raise RequestRefused("unauthenticated", "the token is not valid") from error
+
+
+def _texts(values: list[Any]) -> frozenset[str]:
+    return frozenset(value for value in values if isinstance(value, str))

@@ -1,0 +1,90 @@
+"""Who may see what: every row of the decision, and every way a token can be wrong."""
+
+from __future__ import annotations
+
+import time
+
+import jwt
+import pytest
+
+from jobcast import Settings
+from jobcast.server.authentication import Authenticator
+from jobcast.server.authorization import Identity, RequestRefused, may_see
+from jobcast.topics import brand_topic, job_topic, user_topic
+
+KEY = "a-key-for-tests-" * 4
+ANA = Identity("ana", brands=frozenset({"acme"}))
+OWN, BRANDS = {"ownerId": "ana", "brandId": "x"}, {"ownerId": "bo", "brandId": "acme"}
+OTHERS = {"ownerId": "bo", "brandId": "x"}
+
+
+@pytest.mark.parametrize(
+    ("identity", "topic", "meta", "granted"),
+    [
+        (Identity("root", scopes=frozenset({"admin"})), job_topic("j"), OTHERS, True),
+        (Identity("root", scopes=frozenset({"admin"})), user_topic("ana"), {}, True),
+        (Identity("bot", scopes=frozenset({"job:j"})), job_topic("j"), OTHERS, True),
+        (Identity("bot", scopes=frozenset({"job:j"})), job_topic("k"), OTHERS, False),
+        (Identity("bot", scopes=frozenset({"user:ana"})), user_topic("ana"), {}, True),
+        (Identity("bot", scopes=frozenset({"brand:acme"})), brand_topic("acme"), {}, True),
+        (ANA, user_topic("ana"), {}, True),
+        (ANA, user_topic("bo"), {}, False),
+        (ANA, brand_topic("acme"), {}, True),
+        (ANA, brand_topic("other"), {}, False),
+        (ANA, job_topic("j"), OWN, True),
+        (ANA, job_topic("j"), BRANDS, True),
+        (ANA, job_topic("j"), OTHERS, False),
+        (ANA, job_topic("unknown"), {}, False),
+    ],
+)
+def test_the_decision(identity, topic, meta, granted):
+    """The fixed order of the wire contract, section 6; an unknown job looks like a forbidden one."""
+    assert may_see(identity, topic, meta) is granted
+
+
+def token(key: str = KEY, algorithm: str = "HS256", **claims: object) -> str:
+    known = {"sub": "ana", "brands": ["acme"], "exp": time.time() + 60} | claims
+    return jwt.encode({k: v for k, v in known.items() if v is not None}, key, algorithm)
+
+
+@pytest.fixture
+def authenticator() -> Authenticator:
+    return Authenticator(Settings(socketio_jwt_key=KEY))
+
+
+def test_a_good_token_says_who_somebody_is(authenticator):
+    """User, brands and scopes."""
+    identity = authenticator.identify(token(scope="job:j user:bo"))
+    assert identity == Identity("ana", frozenset({"acme"}), frozenset({"job:j", "user:bo"}))
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        None, "", 7, "x.y.z",
+        token(key="another-key-123-" * 4),
+        token(exp=time.time() - 60),
+        token(exp=None),
+        token(exp=10**400),
+        token(sub=None),
+        token(sub=7),
+        token(brands="acme"),
+        token(scope={"admin": True}),
+        jwt.encode({"sub": "ana", "exp": time.time() + 60}, None, "none"),
+        token(algorithm="HS512"),
+    ],
+    ids=["none", "empty", "a number", "no token", "another key", "expired", "for ever",
+         "too long a number", "nobody", "no name", "brands", "scope", "unsigned", "another algorithm"],
+)  # fmt: skip
+def test_anything_else_is_refused(authenticator, bad):
+    """Forged, expired, endless, nameless, shapeless, or of an algorithm that is not ours."""
+    with pytest.raises(RequestRefused) as refused:
+        authenticator.identify(bad)
+    assert refused.value.code == "unauthenticated"
+
+
+def test_without_a_key_everybody_is_let_in():
+    """Which is why the process binds to loopback then."""
+    assert Authenticator(Settings()).identify(None).is_admin
+    assert Settings().bind_host == "127.0.0.1"
+    assert Settings(socketio_jwt_key=KEY).bind_host == "0.0.0.0"

@@ -1,1 +1,0 @@
-"""The polling routes behind the namespaces, and the routes that start work."""
