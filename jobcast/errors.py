@@ -28,6 +28,12 @@ class LedgerUnavailable(JobcastError):
     code = "unavailable"
 
 
+class QueueUnavailable(JobcastError):
+    """Raised when the task queue or its result backend did not answer."""
+
+    code = "unavailable"
+
+
 class LedgerRefused(JobcastError):
     """Raised when the ledger's store answered that it will never take this event."""
 

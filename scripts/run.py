@@ -28,8 +28,9 @@ import redis
 from jobcast.embedded import EmbeddedValkey, free_port
 from jobcast.errors import InvalidSetting, JobcastError
 from jobcast.ledger.cluster import PREFIX
-from jobcast.settings import Settings
 from scripts.parent_death import die_with_parent, dying_with_parent
+from tasks.settings import WorkSettings
+from web.settings import WebSettings
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 VAR: Final = ROOT / "var"
@@ -40,6 +41,10 @@ STOP_TIMEOUT: Final = 9
 START_GRACE: Final = 0.1
 #: Bytes that must fit on the disk.
 ROOM: Final = 1 << 20
+
+
+class AllSettings(WebSettings, WorkSettings):
+    """What the processes started here read."""
 
 
 class CannotWrite(JobcastError):
@@ -86,13 +91,13 @@ def main() -> int:
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, _leave)  # until the manager takes over
     try:
-        return start(_with_port(Settings.from_environment()))
+        return start(_with_port(AllSettings.from_environment()))
     except JobcastError as error:
         print(f"jobcast: {error}", file=sys.stderr)
         return 1
 
 
-def start(settings: Settings) -> int:
+def start(settings: AllSettings) -> int:
     """Check what can be checked beforehand, then run; raises JobcastError."""
     check_port(settings)
     check_disk(VAR)
@@ -102,7 +107,7 @@ def start(settings: Settings) -> int:
     return run(settings, settings.redis_url)
 
 
-def check_port(settings: Settings) -> None:
+def check_port(settings: AllSettings) -> None:
     """Raise InvalidSetting when somebody else listens there."""
     family = socket.AF_INET6 if ":" in settings.bind_host else socket.AF_INET
     with socket.socket(family) as probe:
@@ -135,14 +140,14 @@ def check_redis(url: str) -> None:
         raise InvalidSetting("REDIS_URL", f"no Redis answers there ({error})") from error
 
 
-def run_with_valkey(settings: Settings) -> int:
+def run_with_valkey(settings: AllSettings) -> int:
     """Start the embedded server around everything else."""
     with EmbeddedValkey(log=VAR / "valkey.log", launcher=dying_with_parent(os.getpid())) as valkey:
         print(f"jobcast: embedded Valkey on {valkey.url}", flush=True)
         return run(settings, valkey.url)
 
 
-def run(settings: Settings, redis_url: str) -> int:
+def run(settings: AllSettings, redis_url: str) -> int:
     """Run the Procfile's processes until one of them ends or a signal comes."""
     honcho.manager.KILL_WAIT = STOP_TIMEOUT  # a worker's warm shutdown may take more than 5 seconds
     manager = Manager()
@@ -154,7 +159,7 @@ def run(settings: Settings, redis_url: str) -> int:
     return 0 if manager.returncode in (130, 143) else int(manager.returncode or 1)
 
 
-def environment_of(settings: Settings, redis_url: str) -> dict[str, str]:
+def environment_of(settings: AllSettings, redis_url: str) -> dict[str, str]:
     """What the processes see: this Python first on PATH, and where Redis is."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     ours = {"PATH": path, "PORT": str(settings.port), "REDIS_URL": redis_url, "PYTHONUNBUFFERED": "1"}
@@ -169,7 +174,7 @@ def procfile() -> dict[str, str]:
     return {name.strip(): f"exec {launcher} {command.strip()}" for name, command in pairs}
 
 
-def announce(settings: Settings) -> None:
+def announce(settings: AllSettings) -> None:
     """Say where to look as soon as there is something to see."""
     base = f"http://{'127.0.0.1' if settings.binds_loopback else settings.bind_host}:{settings.port}"
     deadline = time.monotonic() + READY_TIMEOUT
@@ -195,7 +200,7 @@ def ask(url: str) -> str:
         return str(error)
 
 
-def _with_port(settings: Settings) -> Settings:
+def _with_port(settings: AllSettings) -> AllSettings:
     """``PORT=0`` asks for any free one."""
     return settings.model_copy(update={"port": settings.port or free_port()})
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Final, Self, cast
+from typing import Annotated, Final
 
 from pydantic import Field
 
-from jobcast.settings import Milliseconds, Settings
+from jobcast.settings import CsvSettings, Milliseconds
 
 _EXAMPLES: Final = Path(__file__).resolve().parent.parent / "examples"
 
 
-class WorkSettings(Settings):
+class WorkSettings(CsvSettings):
     """Read like ``Settings``: field names are the environment variables in lower case."""
 
+    database_url: str = "sqlite:///var/jobcast.db"
+    #: Where the local platform stores published media.
+    jobcast_media_root: Path = Path("var/media")
     #: The local platform's simulated network latency per delivery; 0 switches it off.
     jobcast_local_delay_ms: Milliseconds = 50
     #: The folder that the media paths of posts are relative to.
@@ -25,8 +28,3 @@ class WorkSettings(Settings):
     #: Rows and columns of an uploaded CSV file.
     jobcast_csv_max_rows: Annotated[int, Field(ge=1)] = 200_000
     jobcast_csv_max_columns: Annotated[int, Field(ge=1)] = 256
-
-    @classmethod
-    def from_environment(cls, **overrides: Any) -> Self:
-        """Read the environment; raise InvalidSetting, one line that names the variable."""
-        return cast(Self, super().from_environment(**overrides))

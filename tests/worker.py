@@ -71,7 +71,7 @@ def left() -> list[int]:
     """What this child's reporter still remembers: jobs, what is to be delivered, keys of its rate cap."""
     reporter = default_broadcaster().reporter
     reporter.flush()
-    return [len(reporter._state.jobs), len(reporter._state.write_batch), len(reporter._debouncer)]
+    return [len(reporter._state.jobs), len(reporter._state.outbox), len(reporter._debouncer)]
 
 
 @app.task(bind=True, base=ProgressTask, name="tests.fail")

@@ -29,6 +29,12 @@ class GcFreeze:
         self._clock = clock
         self._full_at = clock() + FULL_EVERY
 
+    def run(self, sleep: Callable[[float], None]) -> None:
+        """Tidy for ever; a loop that ends would let garbage grow."""
+        while True:
+            sleep(TIDY_EVERY)
+            self.tidy()
+
     def tidy(self) -> None:
         """Collect what is garbage of what is young, or of everything when its time has come."""
         began = self._clock()

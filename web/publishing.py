@@ -1,34 +1,30 @@
-"""What can be done with jobs: publish, sync, approve, cancel. Routes and namespaces both call this."""
+"""The work that this deployment can be asked for: publish, approve, sync. By task name: ``web`` does not
+know ``tasks``."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
+from jobcast.celery.queue import TaskQueue
+from jobcast.errors import QueueUnavailable
 from jobcast.flask.request_ids import request_id
 from jobcast.ledger import Appended, Ledger
 from jobcast.models import JobStatus, JobStatusUpdate, now
-from jobcast.server.authorization import RequestRefused
+from jobcast.server.errors import Conflict
+from jobcast.server.job_control import current
 from jobcast.topics import job_topic
-from web.queue import DRAFT, PUBLISH, SYNC, Queue
 
-#: Statuses of a job that no worker has begun.
-_WAITING: Final = frozenset({"draft", "pending", "approved"})
-
-
-@dataclass(frozen=True, slots=True)
-class Conflict(Exception):
-    """Raised when a job's state does not allow what was asked for."""
-
-    message: str
+PUBLISH: Final = "tasks.publishing.publish"
+DRAFT: Final = "tasks.publishing.draft"
+SYNC: Final = "tasks.analytics_sync.sync"
 
 
-class Jobs:
+class Publishing:
     """Jobs of this deployment: created in the ledger first, then enqueued by task name."""
 
-    def __init__(self, ledger: Ledger, queue: Queue) -> None:
+    def __init__(self, ledger: Ledger, queue: TaskQueue) -> None:
         self._ledger = ledger
         self._queue = queue
 
@@ -70,17 +66,6 @@ class Jobs:
         self._send(PUBLISH, job_id, arguments, meta, job_id)
         return self._current(job_id)
 
-    def cancel(self, job_id: str) -> JobStatusUpdate:
-        """Stop a job; one that runs stops at its next report. Raise Conflict when it has ended."""
-        current = self._current(job_id)
-        if current.is_terminal:
-            raise Conflict("this job has ended")
-        self._ledger.request_cancel(job_id)
-        if current.status in _WAITING:
-            self._append(job_id, "cancelled", _WAITING)
-        self._queue.revoke(job_id)
-        return self._current(job_id)
-
     def _create(self, job_id: str, status: JobStatus, meta: Mapping[str, str]) -> None:
         update = JobStatusUpdate(job_id=job_id, status=status, request_id=meta.get("requestId"))
         self._ledger.append_job(update, expected=frozenset({"none"}), meta=meta)
@@ -108,15 +93,12 @@ class Jobs:
         """Enqueue, or else end the job that was just created: nothing is left half-started."""
         try:
             self._queue.send(task, task_id, kwargs, meta)
-        except RequestRefused as refused:
-            self._append(job_id, "failed", error=refused.message)
+        except QueueUnavailable as error:
+            self._append(job_id, "failed", error=str(error))
             raise
 
     def _current(self, job_id: str) -> JobStatusUpdate:
-        current = self._ledger.job(job_id)
-        if current is None:
-            raise RequestRefused("not-found", "no such job")
-        return current
+        return current(self._ledger, job_id)
 
 
 def _meta(owner: str, brand: str) -> dict[str, str]:

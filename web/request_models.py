@@ -26,9 +26,3 @@ class SyncForm(WireModel):
 
     platform: Id
     user_id: Id
-
-
-class NoFields(WireModel):
-    """The body of a request that needs none: nothing, or an empty object."""
-
-    model_config = ConfigDict(extra="forbid", populate_by_name=False)

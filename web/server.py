@@ -16,9 +16,8 @@ from typing import Any, Final
 import eventlet
 import eventlet.wsgi
 
-from jobcast import InvalidSetting, Settings
-from jobcast.server import audit
-from jobcast.server.background import LOOPS, forever
+from jobcast import InvalidSetting
+from jobcast.server import audit, background
 from jobcast.server.client_address import addresses_of
 from jobcast.server.socketio.stock_websocket import use_stock_websockets
 from jobcast.server.websocket.acceptor import Acceptor
@@ -28,6 +27,8 @@ from jobcast.server.websocket.pending_limit import PendingLimit
 from jobcast.server.websocket.read_ahead import chunks as read_ahead
 from jobcast.server.websocket.wsgi_listener import WsgiListener
 from web.app import Web, create_app
+from web.gc_freeze import GcFreeze
+from web.settings import WebSettings
 from web.shutdown import STOP_TIMEOUT, stop
 
 logger = logging.getLogger(__name__)
@@ -46,10 +47,10 @@ def main() -> int:
     """Run until SIGTERM; 1 with one line on standard error when it cannot start."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:
-        settings = _checked(Settings.from_environment().require_redis())
+        settings = _checked(WebSettings.from_environment().require_redis())
         listening = _bind(settings)
         web = create_app(settings)
-        use_stock_websockets(web.socketio.server)
+        use_stock_websockets(web.server.socketio)
     except InvalidSetting as error:
         print(f"jobcast web: {error}", file=sys.stderr)  # noqa: T201
         return 1
@@ -57,7 +58,7 @@ def main() -> int:
     return 0
 
 
-def _checked(settings: Settings) -> Settings:
+def _checked(settings: WebSettings) -> WebSettings:
     if settings.socketio_async_mode != "eventlet":
         raise InvalidSetting("SOCKETIO_ASYNC_MODE", "this server runs on eventlet")
     if settings.has_key:
@@ -68,7 +69,7 @@ def _checked(settings: Settings) -> Settings:
     return settings
 
 
-def _bind(settings: Settings) -> socket.socket:
+def _bind(settings: WebSettings) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.bind_host else socket.AF_INET
     try:
         bound: socket.socket = eventlet.listen(
@@ -82,10 +83,9 @@ def _bind(settings: Settings) -> socket.socket:
 
 def _serve(web: Web, listening: socket.socket) -> None:
     _raise_descriptor_limit()
-    web.manager.read_by(read_ahead)
-    web.manager.start()
-    for loop in LOOPS:
-        eventlet.spawn(forever, loop, web, eventlet.sleep)
+    web.server.manager.read_by(read_ahead)
+    background.start(web.server)
+    eventlet.spawn(GcFreeze().run, eventlet.sleep)
     host, port = listening.getsockname()[:2]
     acceptor = _build_acceptor(web, listening) or WsgiListener(listening)
     acceptor.open()
@@ -108,17 +108,17 @@ def _build_acceptor(web: Web, listening: socket.socket) -> Acceptor | None:
         logger.info("no front door, WebSockets go the stock way")
         return None
     return build_acceptor(
-        web.socketio.server,
+        web.server.socketio,
         web.app,
         listening,
-        web.write_batch,
-        web.engineio_hooks.is_welcome,
+        web.server.write_batch,
+        web.server.hooks.is_welcome,
         web.settings.jobcast_handshake_seconds,
         _pending_limit(web.settings),
     )
 
 
-def _pending_limit(settings: Settings) -> PendingLimit:
+def _pending_limit(settings: WebSettings) -> PendingLimit:
     limit = settings.jobcast_limit_connections_per_address
     return PendingLimit(
         addresses_of(settings).of_peer, limit, lambda name: audit.refused("rate-limited", address=name)

@@ -48,7 +48,7 @@ def _see_out(web: Web, sleep: Sleep) -> None:
 
     Without a CLOSE packet, after which some clients would not come back by themselves.
     """
-    sockets = web.socketio.server.eio.sockets
+    sockets = web.server.socketio.eio.sockets
     rounds = max(1, int(DRAIN_TIMEOUT / 0.1))
     share = len(sockets) // rounds + 1
     for _ in range(rounds):
@@ -62,7 +62,7 @@ def _see_out(web: Web, sleep: Sleep) -> None:
 
 def say_restarting(web: Web) -> None:
     """Give each client a moment of its own to come back at."""
-    server = web.socketio.server
+    server = web.server.socketio
     for namespace in ("/", "/default"):
         for sid, _ in server.manager.get_participants(namespace, None):
             message = ServerRestarting(retry_after_ms=random.randint(100, RETURN_WITHIN_MS))  # noqa: S311

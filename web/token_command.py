@@ -15,14 +15,15 @@ import jwt
 from redis.exceptions import RedisError
 
 from jobcast.errors import InvalidPayload, InvalidSetting
-from jobcast.ledger.redis import connect
+from jobcast.ledger.connection import connect
 from jobcast.server.authentication import CLOCK_SKEW
 from jobcast.server.keys import keys_from
 from jobcast.server.revocation import revoke
-from jobcast.settings import Settings
 from jobcast.topics import Topic, valid_id
+from web.settings import WebSettings
 
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+
 #: Longest lifetime of a minted token, in seconds.
 _LONGEST: Final = 30 * 86_400
 
@@ -31,7 +32,7 @@ def main(arguments: Sequence[str]) -> int:
     """Print a token, or revoke one; 1 with one line on standard error when that cannot be done."""
     wanted = _parser().parse_args(arguments)
     try:
-        settings = Settings.from_environment()
+        settings = WebSettings.from_environment()
         if wanted.revoke:
             _revoke(settings, wanted.revoke)
         else:
@@ -42,7 +43,7 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def mint(settings: Settings, user: str, brands: Sequence[str], scopes: Sequence[str], ttl: float) -> str:
+def mint(settings: WebSettings, user: str, brands: Sequence[str], scopes: Sequence[str], ttl: float) -> str:
     """A signed token; raise InvalidSetting unless this process has a secret to sign with."""
     keys = keys_from(settings)
     if keys is None:
@@ -65,7 +66,7 @@ def mint(settings: Settings, user: str, brands: Sequence[str], scopes: Sequence[
     return jwt.encode(known, settings.socketio_jwt_key, algorithm)
 
 
-def _revoke(settings: Settings, token: str) -> None:
+def _revoke(settings: WebSettings, token: str) -> None:
     """By the token itself, which says when it may be forgotten, or by its ``jti`` alone."""
     token_id, until = token, math.inf
     if token.count(".") == 2:

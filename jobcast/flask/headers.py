@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from flask import Flask, Response, request
+from flask import Response, request
 
 from jobcast.flask.origins import IsAllowed
+from jobcast.flask.problems import Target
 
 #: Nothing from elsewhere, nothing inline, in nobody's frame.
 CONTENT_SECURITY_POLICY: Final = "; ".join(
@@ -37,19 +38,19 @@ _CORS: Final = {
 }
 
 
-def add_headers(app: Flask, is_allowed: IsAllowed) -> None:
+def add_headers(target: Target, is_allowed: IsAllowed) -> None:
     """CORS for the listed origins, and what keeps a browser from guessing, framing or keeping."""
 
-    @app.before_request
+    @target.before_request
     def preflight() -> Response | None:
         return Response(status=204) if request.method == "OPTIONS" else None
 
-    @app.after_request
+    @target.after_request
     def headers(response: Response) -> Response:
         response.headers.update(_ALWAYS)
         if request.is_secure:
             response.headers["Strict-Transport-Security"] = _STRICT_TRANSPORT
-        if request.path.startswith("/api/"):  # somebody's jobs; clients keep the ETag themselves
+        if "/api/" in request.path:  # somebody's jobs; clients keep the ETag themselves
             response.headers["Cache-Control"] = "no-store"
         _allow_origin(response, is_allowed)
         return response

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from pydantic.json_schema import models_json_schema
@@ -10,7 +12,6 @@ from jobcast import __version__, models
 from jobcast.models import WireModel
 from jobcast.server import event_models as arguments
 from jobcast.topics import ID_PATTERN, KINDS, NOTIFICATION_READ, NOTIFICATIONS_CLEARED
-from web.request_models import PublishForm, SyncForm
 
 Document = dict[str, Any]
 
@@ -42,12 +43,11 @@ _MODELS: Final[tuple[type[WireModel], ...]] = (
     arguments.MarkReadArgument,
 )
 #: Method, path, what it does, query, body, status, answer.
-_ROUTES: Final[tuple[tuple[str, str, str, dict[str, str], str, int, str], ...]] = (
+Route = tuple[str, str, str, dict[str, str], str, int, str]
+_ROUTES: Final[tuple[Route, ...]] = (
     ("get", "/api/jobs/{jobId}", "The current state of a job.", {}, "", 200, "JobStatusUpdate"),
     ("get", "/api/jobs", "Jobs of a brand, newest first.", {"brandId": "id!"}, "", 200, "JobsPage"),
     ("get", "/api/jobs/{jobId}/history", "What is kept of a job.", {"since": "int"}, "", 200, "JobHistory"),
-    ("post", "/api/jobs/publish", "Publish posts.", {}, "PublishRequest", 202, "JobStatusUpdate"),
-    ("post", "/api/jobs/{jobId}/approve", "Let a waiting job go on.", {}, "", 202, "JobStatusUpdate"),
     ("post", "/api/jobs/{jobId}/cancel", "Stop a job.", {}, "", 202, "JobStatusUpdate"),
     (
         *("get", "/api/notifications/{userId}", "A user's inbox."),
@@ -56,14 +56,8 @@ _ROUTES: Final[tuple[tuple[str, str, str, dict[str, str], str, int, str], ...]] 
     ("post", "/api/notifications/{userId}/read", "Mark as read.", {}, "ReadRequest", 200, "UnreadCount"),
     ("delete", "/api/notifications/{userId}", "Empty the inbox.", {}, "", 204, ""),
     ("get", "/api/analytics/{brandId}", "A brand's syncs.", {}, "", 200, "AnalyticsPage"),
-    ("post", "/api/analytics/{brandId}/sync", "Sync an export.", {}, "SyncRequest", 202, "SyncAccepted"),
     ("get", "/api/config", "What a client should know.", {}, "", 200, "ServerConfig"),
 )
-#: The same body as a form: its text fields, and the name of its file.
-_FORMS: Final[dict[str, tuple[type[WireModel], str]]] = {
-    "PublishRequest": (PublishForm, "calendar"),
-    "SyncRequest": (SyncForm, "export"),
-}
 #: Namespace → events a client sends; what it is sent stands in the table of topics.
 _CLIENT_EVENTS: Final[dict[str, dict[str, type[WireModel]]]] = {
     "/jobs": {
@@ -84,11 +78,26 @@ _CLIENT_EVENTS: Final[dict[str, dict[str, type[WireModel]]]] = {
 }
 
 
-def openapi() -> Document:
-    """The HTTP routes as OpenAPI 3.1."""
+@dataclass(frozen=True, slots=True)
+class Description:
+    """An application's own routes, to be described beside ours.
+
+    ``forms``: for the name of a body, the same as a multipart form: its text fields, and its file's name.
+    """
+
+    routes: tuple[Route, ...] = ()
+    forms: Mapping[str, tuple[type[WireModel], str]] = field(default_factory=dict)
+
+
+def openapi(more: Description | None = None, prefix: str = "") -> Document:
+    """The HTTP routes as OpenAPI 3.1, those of the application as well."""
+    more = more or Description()
     paths: Document = {}
-    for method, path, text, query, body, status, answer in _ROUTES:
-        paths.setdefault(path, {})[method] = _operation(path, text, query, body, status, answer)
+    for method, path, text, query, body, status, answer in (*_ROUTES, *more.routes):
+        operation = _operation(path, text, query, status, answer)
+        if body:
+            operation["requestBody"] = {"required": True, "content": _contents(body, more.forms.get(body))}
+        paths.setdefault(prefix + path, {})[method] = operation
     return {
         "openapi": "3.1.0",
         "info": {"title": "Jobcast", "version": __version__},
@@ -122,15 +131,12 @@ def asyncapi() -> Document:
     }
 
 
-def _operation(path: str, text: str, query: dict[str, str], body: str, status: int, answer: str) -> Document:
-    operation: Document = {
+def _operation(path: str, text: str, query: dict[str, str], status: int, answer: str) -> Document:
+    return {
         "summary": text,
         "parameters": [*_path_parameters(path), *map(_query_parameter, query.items())],
         "responses": {str(status): _answer(answer), "default": _problem()},
     }
-    if body:
-        operation["requestBody"] = {"required": True, "content": _contents(body)}
-    return operation
 
 
 def _path_parameters(path: str) -> list[Document]:
@@ -157,10 +163,10 @@ def _problem() -> Document:
     return {"description": "A problem document (RFC 9457).", "content": content}
 
 
-def _contents(model: str) -> Document:
+def _contents(model: str, form: tuple[type[WireModel], str] | None) -> Document:
     contents: Document = {"application/json": {"schema": _ref(model)}}
-    if model in _FORMS:
-        contents["multipart/form-data"] = {"schema": _form(*_FORMS[model])}
+    if form is not None:
+        contents["multipart/form-data"] = {"schema": _form(*form)}
     return contents
 
 

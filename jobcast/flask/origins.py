@@ -8,12 +8,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from jobcast.errors import InvalidSetting
-from jobcast.settings import Settings
+from jobcast.server.settings import ServerSettings
 
 IsAllowed = Callable[[str | None, Mapping[str, Any]], bool]
 
 
-def origin_check(settings: Settings) -> IsAllowed:
+def origin_check(settings: ServerSettings) -> IsAllowed:
     """A function of origin and WSGI environ; raise InvalidSetting for ``*``, which lets in everybody.
 
     Without a key, what a page's own host is called is not believed unless it is a name of this machine: any
@@ -34,7 +34,7 @@ def origin_check(settings: Settings) -> IsAllowed:
     return is_allowed
 
 
-def host_check(settings: Settings) -> Callable[[str], bool]:
+def host_check(settings: ServerSettings) -> Callable[[str], bool]:
     """Whether a ``Host`` header names this machine, or one of the listed origins."""
     listed = frozenset(_host(origin) for origin in settings.socketio_cors_origin)
     return lambda host: host in listed or is_local(host)

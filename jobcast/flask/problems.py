@@ -7,16 +7,18 @@ import logging
 import math
 from typing import Final
 
-from flask import Flask, Response, request
+from flask import Blueprint, Flask, Response, request
 from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from jobcast.errors import InvalidPayload, LedgerUnavailable
+from jobcast.errors import InvalidPayload, LedgerUnavailable, QueueUnavailable
 from jobcast.server import audit
-from jobcast.server.authorization import RequestRefused
-from web.publishing import Conflict
+from jobcast.server.errors import Conflict, RequestRefused, first_of
 
 logger = logging.getLogger(__name__)
+
+#: Where a server's rules hold: an application of its own, or its routes within somebody's.
+Target = Flask | Blueprint
 
 #: Seconds after which a client should try again while the store or the queue is away.
 RETRY_AFTER: Final = 2
@@ -29,8 +31,6 @@ _STATUS: Final = {
     "rate-limited": 429,
     "unavailable": 503,
 }
-#: Longest name of a place in a body; a field that nobody knows is named as it was sent.
-_PLACE_LIMIT: Final = 200
 _CODE_OF: Final = {404: "not-found", 405: "invalid-payload", 413: "invalid-payload"}
 
 
@@ -47,34 +47,33 @@ def problem(status: int, code: str, detail: str, retry_after: float | None = Non
     return response
 
 
-def register_problems(app: Flask) -> None:
-    """Answer every error of this app with a problem document, never with a traceback."""
-    app.register_error_handler(RequestRefused, _refused)
-    app.register_error_handler(InvalidPayload, lambda e: problem(400, e.code, str(e)))
-    app.register_error_handler(ValidationError, lambda e: problem(400, "invalid-payload", first_of(e)))
-    app.register_error_handler(Conflict, lambda e: problem(409, "invalid-payload", e.message))
-    app.register_error_handler(LedgerUnavailable, _unavailable)
-    app.register_error_handler(HTTPException, _http)
-    app.register_error_handler(Exception, _unexpected)
+def register_problems(target: Target) -> None:
+    """Answer every error in there with a problem document, never with a traceback."""
+    target.register_error_handler(RequestRefused, _refused)
+    target.register_error_handler(InvalidPayload, lambda e: problem(400, e.code, str(e)))
+    target.register_error_handler(ValidationError, lambda e: problem(400, "invalid-payload", first_of(e)))
+    target.register_error_handler(Conflict, lambda e: problem(409, "invalid-payload", e.message))
+    target.register_error_handler(LedgerUnavailable, _unavailable)
+    target.register_error_handler(QueueUnavailable, lambda e: problem(503, e.code, str(e)))
+    target.register_error_handler(HTTPException, _http)
+    target.register_error_handler(Exception, _unexpected)
 
 
 def _refused(refused: RequestRefused) -> Response:
     ids = {name: value for name, value in (request.view_args or {}).items() if isinstance(value, str)}
-    audit.refused(refused.code, route=request.endpoint, **ids)
+    audit.refused(refused.code, route=route_name(), **ids)
     return refusal(refused)
+
+
+def route_name() -> str:
+    """The route that is being served, as the audit log calls it: ``jobs.show``."""
+    return (request.endpoint or "").removeprefix("jobcast.")
 
 
 def refusal(refused: RequestRefused) -> Response:
     """What was not granted, as a problem document."""
     status = _STATUS.get(refused.code, 400)
     return problem(status, refused.code, refused.message, refused.retry_after)
-
-
-def first_of(error: ValidationError) -> str:
-    """The first thing that is wrong, and where."""
-    first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"])[:_PLACE_LIMIT]
-    return f"{place}: {first['msg']}" if place else first["msg"]
 
 
 def _unavailable(error: LedgerUnavailable) -> Response:

@@ -5,26 +5,30 @@ from __future__ import annotations
 import time
 from typing import Final
 
-from flask import Flask, Response, request
-from flask_limiter import Limiter, RateLimitExceeded
+from flask import Response, request
+from limits import RateLimitItemPerMinute
+from limits.storage import MemoryStorage
+from limits.strategies import SlidingWindowCounterRateLimiter
 
-from jobcast.flask.problems import problem
+from jobcast.flask.problems import Target, problem, route_name
 from jobcast.flask.requests import caller
 from jobcast.server import audit
-from jobcast.server.authorization import RequestRefused
 from jobcast.server.client_address import Addresses
+from jobcast.server.errors import RequestRefused
 from jobcast.server.services import Services
 from jobcast.server.tarpit import Tarpit
 
 #: Routes that are asked by machines which have to get an answer.
-_EXEMPT: Final = frozenset({"system.healthz", "system.readyz", "system.metrics"})
+_EXEMPT: Final = ("system.healthz", "system.readyz", "system.metrics")
 
 
-def limit_requests(app: Flask, services: Services, addresses: Addresses, tarpit: Tarpit) -> None:
+def limit_requests(target: Target, services: Services, addresses: Addresses, tarpit: Tarpit) -> None:
     """Answer 429 to whoever asks too often. Counted in this process; all routes together.
 
     A sliding counter takes two numbers for each who asks, however many requests are allowed.
     """
+    limit = RateLimitItemPerMinute(services.settings.jobcast_limit_requests_per_minute)
+    window = SlidingWindowCounterRateLimiter(MemoryStorage())
 
     def who() -> str:
         try:
@@ -33,20 +37,18 @@ def limit_requests(app: Flask, services: Services, addresses: Addresses, tarpit:
             user = ""
         return f"user:{user}" if user else addresses.of(request.environ)
 
-    limiter = Limiter(
-        who,
-        app=app,
-        application_limits=[f"{services.settings.jobcast_limit_requests_per_minute} per minute"],
-        storage_uri="memory://",
-        strategy="sliding-window-counter",
-    )
-    limiter.request_filter(lambda: request.endpoint in _EXEMPT or not who())
-    app.register_error_handler(RateLimitExceeded, lambda _: _too_many(limiter, tarpit))
+    @target.before_request
+    def check() -> Response | None:
+        if (request.endpoint or "").endswith(_EXEMPT):
+            return None
+        asking = who()
+        if not asking or window.hit(limit, asking):
+            return None
+        wait = window.get_window_stats(limit, asking).reset_time - time.time()
+        return _too_many(wait, tarpit)
 
 
-def _too_many(limiter: Limiter, tarpit: Tarpit) -> Response:
-    audit.refused("rate-limited", route=request.endpoint)
+def _too_many(wait: float, tarpit: Tarpit) -> Response:
+    audit.refused("rate-limited", route=route_name())
     tarpit.hold()
-    limit = limiter.current_limit
-    wait = limit.reset_at - time.time() if limit else 1.0
     return problem(429, "rate-limited", "too many requests", max(1.0, wait))

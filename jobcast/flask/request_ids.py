@@ -8,18 +8,19 @@ from __future__ import annotations
 import uuid
 from typing import Final
 
-from flask import Flask, Response, g, has_request_context, request
+from flask import Response, g, has_request_context, request
 
 from jobcast.errors import InvalidPayload
+from jobcast.flask.problems import Target
 from jobcast.topics import valid_id
 
 HEADER: Final = "X-Request-Id"
 
 
-def add_request_ids(app: Flask) -> None:
-    """Answer every request of this app with its id."""
+def add_request_ids(target: Target) -> None:
+    """Answer every request in there with its id."""
 
-    @app.after_request
+    @target.after_request
     def answer(response: Response) -> Response:
         response.headers[HEADER] = request_id() or ""
         return response
@@ -33,6 +34,13 @@ def request_id() -> str | None:
         g.request_id = _given() or uuid.uuid4().hex
     found: str = g.request_id
     return found
+
+
+def origin_of_request() -> dict[str, str | None]:
+    """The address and the id of the request that is being served, for the audit log; empty elsewhere."""
+    if not has_request_context():
+        return {}
+    return {"address": request.remote_addr, "request_id": request_id()}
 
 
 def _given() -> str | None:

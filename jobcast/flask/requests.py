@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeVar
+from typing import TypeVar
 
 from flask import Response, g, request
-from werkzeug.datastructures import MultiDict
+from pydantic import ConfigDict
 
 from jobcast.errors import InvalidPayload
 from jobcast.models import WireModel
-from jobcast.server.authorization import Identity, authorise
+from jobcast.server.authorization import Identity
 from jobcast.server.services import Services
 from jobcast.topics import Topic
-from web.request_models import NoFields
 
 Model = TypeVar("Model", bound=WireModel)
 
-FORM: Final = "multipart/form-data"
+
+class NoFields(WireModel):
+    """The body of a request that needs none: nothing, or an empty object."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=False)
 
 
 def caller(services: Services) -> Identity:
     """Who asks, by the ``Authorization: Bearer`` header; raise RequestRefused. Looked at once per request."""
     if "caller" not in g:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        g.caller = services.authenticator.identify(token if scheme.lower() == "bearer" else None)
+        g.caller = services.authenticator.identify(
+            token if scheme.lower() == "bearer" else None, request.environ
+        )
     identity: Identity = g.caller
     return identity
 
@@ -31,7 +36,7 @@ def caller(services: Services) -> Identity:
 def grant(services: Services, topic: Topic) -> Identity:
     """Who asks, if they may see this topic; raise RequestRefused, for an unknown job too."""
     identity = caller(services)
-    authorise(identity, topic, services.ledger.belongs_to)
+    services.authorizer.check(identity, topic)
     return identity
 
 
@@ -62,21 +67,6 @@ def no_body() -> None:
         body_as(NoFields)
 
 
-def form_as(model: type[Model], file: str) -> Model:
-    """The text fields of a multipart form with one file; raises InvalidPayload or ValidationError."""
-    for name in _single(request.files).keys() - {file}:
-        raise InvalidPayload(f"{name[:100]}: no such file is expected")
-    return model.model_validate(_single(request.form))
-
-
-def _single(fields: MultiDict[str, Any]) -> dict[str, Any]:
-    """Each field once; raise InvalidPayload for one that was sent twice."""
-    for name, values in fields.lists():
-        if len(values) > 1:
-            raise InvalidPayload(f"{name[:100]}: sent more than once")
-    return dict(fields.items())
-
-
 def number_argument(name: str, default: int, highest: int) -> int:
     """A whole number of the query string, from 0 to ``highest``; raise InvalidPayload."""
     text = request.args.get(name)
@@ -85,22 +75,3 @@ def number_argument(name: str, default: int, highest: int) -> int:
     if not text.isascii() or not text.isdigit() or len(text) > 16 or int(text) > highest:
         raise InvalidPayload(f"{name} is a whole number from 0 to {highest}")
     return int(text)
-
-
-def uploaded_text(field: str, most: int) -> str:
-    """A text file of at most ``most`` bytes; raise InvalidPayload when it is missing or no such thing."""
-    upload = request.files.get(field)
-    if upload is None:
-        raise InvalidPayload(f"{field}: the form has no file of this name")
-    content: bytes = upload.stream.read(most + 1)
-    check_size(field, len(content), most)
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InvalidPayload(f"{field}: not UTF-8 text") from error
-
-
-def check_size(field: str, size: int, most: int) -> None:
-    """Raise InvalidPayload for a CSV file that is too large, in bytes."""
-    if size > most:
-        raise InvalidPayload(f"{field}: larger than {most:,} bytes (JOBCAST_CSV_MAX_BYTES)")

@@ -8,7 +8,7 @@ from flask import Blueprint, Response, jsonify
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from jobcast.errors import LedgerUnavailable
-from jobcast.flask.openapi import asyncapi, openapi
+from jobcast.flask.openapi import Document, asyncapi
 from jobcast.flask.problems import problem
 from jobcast.flask.requests import json_of
 from jobcast.models import ServerConfig
@@ -17,7 +17,10 @@ from jobcast.server.services import Services
 
 
 def system_blueprint(
-    services: Services, is_listening: Callable[[], bool], registry: CollectorRegistry
+    services: Services,
+    is_listening: Callable[[], bool],
+    registry: CollectorRegistry,
+    describe: Callable[[], Document],
 ) -> Blueprint:
     """Routes that concern the process, not its data."""
     routes = Blueprint("system", __name__)
@@ -48,7 +51,7 @@ def system_blueprint(
 
     @routes.get("/openapi.json")
     def openapi_document() -> Response:
-        return jsonify(openapi())
+        return jsonify(describe())
 
     @routes.get("/asyncapi.json")
     def asyncapi_document() -> Response:

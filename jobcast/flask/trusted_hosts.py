@@ -13,7 +13,7 @@ from typing import Any, Final
 from jobcast.flask.origins import IsAllowed
 from jobcast.flask.problems import refusal
 from jobcast.server import audit
-from jobcast.server.authorization import RequestRefused
+from jobcast.server.errors import RequestRefused
 
 #: Methods that change nothing, whoever asks.
 _HARMLESS: Final = frozenset({"GET", "HEAD", "OPTIONS"})

@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any, Final, ParamSpec, TypeVar, cast
 
 import redis
-from redis.backoff import NoBackoff
 from redis.commands.core import Script as AnyScript
 from redis.exceptions import RedisClusterException, RedisError, ResponseError
-from redis.retry import Retry
 
 from jobcast import envelope
 from jobcast.errors import LedgerRefused, LedgerUnavailable
-from jobcast.ledger.cluster import Cluster, is_cluster
+from jobcast.ledger.cluster import Cluster
+from jobcast.ledger.connection import connect
 from jobcast.ledger.port import (
     BRAND_JOBS,
     LIVE_TTL,
@@ -52,12 +51,6 @@ _OWN_FIELDS: Final = frozenset(
 )
 #: Topics whose positions are asked for in one go; a web process follows thousands.
 POSITIONS_AT_ONCE: Final = 500
-#: Seconds a command may take before the store counts as unavailable.
-COMMAND_TIMEOUT: Final = 0.8
-
-#: Connections of one client to the store, and the seconds to wait for one that is free.
-CONNECTIONS: Final = 8
-CONNECTION_TIMEOUT: Final = 3.0
 
 _PASSING: Final = ("MISCONF", "MASTERDOWN", "CLUSTERDOWN", "NOREPLICAS", "TRYAGAIN", "BUSY")
 
@@ -306,26 +299,6 @@ class RedisLedger(Ledger):
             pipe.lrange(history, 0, -1)
             found = pipe.execute()
         return found[0], found[1], found[2], found[3], [_stored_event(line) for line in found[4]]
-
-
-def connect(url: str) -> redis.Redis:
-    """A client that gives up within a second and tries a broken connection once more, no longer.
-
-    Back-off belongs to whoever waits: the reporter's thread or the web listener. A thousand clients that come
-    back at once share a few connections; each of them one would be slower, and more than a store may allow.
-    """
-    options: dict[str, Any] = {
-        "max_connections": CONNECTIONS,
-        "timeout": CONNECTION_TIMEOUT,
-        "decode_responses": True,
-        "socket_timeout": COMMAND_TIMEOUT,
-        "socket_connect_timeout": COMMAND_TIMEOUT,
-        "health_check_interval": 0,
-    }
-    if is_cluster(url):
-        return cast(redis.Redis, Cluster(url, **options))
-    again = {"retry": Retry(NoBackoff(), 1), "retry_on_error": [ConnectionError]}
-    return redis.Redis.from_pool(redis.BlockingConnectionPool.from_url(url, **options, **again))
 
 
 def _script(*, sharded: bool) -> bytes:

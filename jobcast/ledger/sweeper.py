@@ -14,12 +14,11 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from jobcast.errors import LedgerRefused, LedgerUnavailable
-from jobcast.ledger import Ledger, Overdue
+from jobcast.errors import LedgerRefused, LedgerUnavailable, QueueUnavailable
+from jobcast.ledger.outcome import Outcome, OutcomeOf
+from jobcast.ledger.port import Ledger, Overdue
 from jobcast.models import JobStatusUpdate, now
-from jobcast.server.authorization import RequestRefused
 from jobcast.topics import Topic, job_topic
-from web.queue import Outcome
 
 logger = logging.getLogger(__name__)
 
@@ -31,13 +30,13 @@ WORKER_LOST: Final = "worker lost"
 
 
 class Sweeper:
-    """``lease`` is one period, in seconds; ``outcome`` asks Celery's result backend about a task."""
+    """``lease`` is one period, in seconds; ``outcome`` asks the result backend about a task."""
 
     def __init__(
         self,
         ledger: Ledger,
         lease: float,
-        outcome: Callable[[str], Outcome | None],
+        outcome: OutcomeOf,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._ledger = ledger
@@ -61,7 +60,7 @@ class Sweeper:
         except LedgerUnavailable as error:
             self._since = None
             logger.warning("sweep is put off: %s", error)
-        except RequestRefused as error:
+        except QueueUnavailable as error:
             logger.warning("sweep is put off: %s", error)
 
     def _has_settled(self) -> bool:

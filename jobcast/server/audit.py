@@ -11,10 +11,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal
 
-import flask
 import structlog
-
-from jobcast.flask.request_ids import request_id
 
 #: What is noted: everything, what changes something or was refused, or nothing.
 Extent = Literal["all", "changes", "off"]
@@ -23,6 +20,8 @@ Kind = Literal[
 ]
 
 Environ = Mapping[str, Any]
+#: ``address`` and ``request_id``, as far as they are known.
+Origin = dict[str, str | None]
 
 LOGGER: Final = "jobcast.audit"
 _CHANGES: Final[frozenset[Kind]] = frozenset({"refuse", "limit", "publish", "sync", "approve", "cancel"})
@@ -58,16 +57,25 @@ class _Noted:
 
     kinds: frozenset[Kind] = frozenset()
     address_of: Callable[[Environ], str | None] = staticmethod(_peer)
+    request: Callable[[], Origin] = staticmethod(dict)
 
 
-def start(extent: Extent, *, keyed: bool = True, address_of: Callable[[Environ], str | None] = _peer) -> None:
+def start(
+    extent: Extent,
+    *,
+    keyed: bool = True,
+    address_of: Callable[[Environ], str | None] = _peer,
+    request: Callable[[], Origin] = dict,
+) -> None:
     """Write what ``extent`` says to standard error from now on, one bare JSON object a line.
 
-    Without a key everybody is nobody in particular, and only ``all`` notes who comes and goes.
+    Without a key everybody is nobody in particular, and only ``all`` notes who comes and goes. ``request``
+    returns the address and id of the HTTP request that is being served, empty outside of one.
     """
     everything: frozenset[Kind] = _CHANGES | _COMINGS | {"subscribe"}
     changes = _CHANGES | _COMINGS if keyed else _CHANGES
     _Noted.address_of = staticmethod(address_of)
+    _Noted.request = staticmethod(request)
     _Noted.kinds = {"all": everything, "changes": changes, "off": frozenset[Kind]()}[extent]
     logger = logging.getLogger(LOGGER)
     logger.setLevel(logging.INFO)
@@ -96,9 +104,7 @@ def _safe(value: str) -> str:
     return "(a token)" if _JWT in value else value
 
 
-def _origin(environ: Environ | None) -> dict[str, str | None]:
+def _origin(environ: Environ | None) -> Origin:
     if environ is not None:
         return {"address": _Noted.address_of(environ)}
-    if not flask.has_request_context():
-        return {}
-    return {"address": flask.request.remote_addr, "request_id": request_id()}
+    return _Noted.request()

@@ -7,9 +7,10 @@ from typing import Any, Final, Protocol
 
 import jwt
 
-from jobcast.server.authorization import ANYBODY, Identity, RequestRefused
+from jobcast.server.authorization import ANYBODY, Identity
+from jobcast.server.errors import RequestRefused
 from jobcast.server.keys import keys_from
-from jobcast.settings import Settings
+from jobcast.server.settings import ServerSettings
 
 #: Seconds by which clocks may differ.
 CLOCK_SKEW: Final = 10
@@ -23,10 +24,20 @@ class Revoked(Protocol):
     def __contains__(self, token_id: object) -> bool: ...
 
 
+class IdentityProvider(Protocol):
+    """Says whose a request is; ``is_open`` while everybody who gets here is let in."""
+
+    @property
+    def is_open(self) -> bool: ...
+
+    def identify(self, token: object, environ: Mapping[str, Any] | None = None) -> Identity:
+        """The identity behind a token or a WSGI environ; raise RequestRefused ``unauthenticated``."""
+
+
 class Authenticator:
     """Scheduler tokens into identities; without a key everybody is let in, which binds to loopback only."""
 
-    def __init__(self, settings: Settings, revoked: Revoked = frozenset()) -> None:
+    def __init__(self, settings: ServerSettings, revoked: Revoked = frozenset()) -> None:
         self._keys = keys_from(settings)
         self._revoked = revoked
         self._claims: dict[str, Any] = {
@@ -40,7 +51,7 @@ class Authenticator:
     def is_open(self) -> bool:
         return self._keys is None
 
-    def identify(self, token: object) -> Identity:
+    def identify(self, token: object, environ: Mapping[str, Any] | None = None) -> Identity:
         """Who bears this token; raise RequestRefused for none and for one that is not good (any more)."""
         if self._keys is None:
             return ANYBODY

@@ -6,20 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from jobcast.server.errors import RequestRefused
 from jobcast.topics import BRAND, JOB, USER, Topic
-
-
-class RequestRefused(Exception):
-    """Raised when a request is not granted; ``code`` is one of the contract's error codes.
-
-    ``retry_after`` is in seconds, where the same request may be granted later.
-    """
-
-    def __init__(self, code: str, message: str, retry_after: float | None = None) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-        self.retry_after = retry_after
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +25,8 @@ class Identity:
         return "admin" in self.scopes
 
 
+_NOT_YOURS: Final = "this topic is not yours to see"
+
 #: Everybody, as long as no key is configured and only this machine is served.
 ANYBODY: Final = Identity("", scopes=frozenset({"admin"}))
 
@@ -49,7 +39,31 @@ def authorise(identity: Identity, topic: Topic, meta_of: Callable[[Topic], Mappi
     if may_see(identity, topic, {}):
         return
     if topic.kind is not JOB or not may_see(identity, topic, meta_of(topic)):
-        raise RequestRefused("forbidden", "this topic is not yours to see")
+        raise RequestRefused("forbidden", _NOT_YOURS)
+
+
+class Authorizer:
+    """The decision of the contract, unless the application's ``decide(identity, topic)`` takes it.
+
+    ``decide`` returns True or False; None leaves it to the contract's order. ``meta_of`` returns what is
+    stored of a job, empty for an unknown one.
+    """
+
+    def __init__(
+        self,
+        meta_of: Callable[[Topic], Mapping[str, str]],
+        decide: Callable[[Identity, Topic], bool | None] | None = None,
+    ) -> None:
+        self._meta_of = meta_of
+        self._decide = decide
+
+    def check(self, identity: Identity, topic: Topic) -> None:
+        """Raise RequestRefused unless this identity may see and act on this topic."""
+        decided = self._decide(identity, topic) if self._decide is not None else None
+        if decided is None:
+            authorise(identity, topic, self._meta_of)
+        elif not decided:
+            raise RequestRefused("forbidden", _NOT_YOURS)
 
 
 def may_see(identity: Identity, topic: Topic, meta: Mapping[str, str]) -> bool:

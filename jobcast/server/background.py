@@ -1,4 +1,4 @@
-"""What a web process does by itself, again and again."""
+"""The loops that a server runs beside its clients."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ import random
 from collections.abc import Callable
 from typing import Final
 
+from jobcast.server.attach import Server
+from jobcast.server.delivery.direct import DirectConnection
 from jobcast.server.sessions import TICK_SECONDS as LOOK
-from jobcast.server.websocket.connection import WebSocketConnection
-from web.app import Web
-from web.gc_freeze import TIDY_EVERY
 
 logger = logging.getLogger(__name__)
 
@@ -28,70 +27,72 @@ RETIRE_EVERY: Final = 60.0
 TICK_SECONDS: Final = 0.02
 
 Sleep = Callable[[float], None]
-Loop = Callable[[Web, Sleep], None]
+Loop = Callable[[Server, Sleep], None]
 
 
-def forever(loop: Loop, web: Web, sleep: Sleep) -> None:
+def start(server: Server) -> None:
+    """Listen to Redis and run every loop, in the way of the server's async mode."""
+    server.manager.start()
+    for loop in LOOPS:
+        server.socketio.start_background_task(forever, loop, server, server.socketio.sleep)
+
+
+def forever(loop: Loop, server: Server, sleep: Sleep) -> None:
     """Run one loop, whatever happens in it."""
     while True:
         try:
-            loop(web, sleep)
+            loop(server, sleep)
         except Exception:
             logger.exception("a background loop goes on after an error")
             sleep(1)
 
 
-def _release(web: Web, sleep: Sleep) -> None:
-    web.fanout.serve_those_behind()
-    due = web.fanout.debouncer.next_due()
+def _release(server: Server, sleep: Sleep) -> None:
+    server.fanout.serve_those_behind()
+    due = server.fanout.debouncer.next_due()
     sleep(TICK_SECONDS if due is None else min(max(due, 0.001), TICK_SECONDS))
-    web.fanout.release_due()
+    server.fanout.release_due()
 
 
-def _compare(web: Web, sleep: Sleep) -> None:
+def _compare(server: Server, sleep: Sleep) -> None:
     sleep(COMPARE_EVERY * random.uniform(0.8, 1.2))  # noqa: S311
-    if web.manager.listener.listening:
-        web.fanout.compare(lambda: sleep(web.settings.debounce_seconds + ON_ITS_WAY))
+    if server.manager.listener.listening:
+        server.fanout.compare(lambda: sleep(server.settings.debounce_seconds + ON_ITS_WAY))
 
 
-def _compare_again(web: Web, sleep: Sleep) -> None:
+def _compare_again(server: Server, sleep: Sleep) -> None:
     """A store that is just back may be listened to before it can be read."""
     sleep(COMPARE_AGAIN)
-    if web.manager.listener.listening and not web.fanout.in_step:
-        web.fanout.resync()
+    if server.manager.listener.listening and not server.fanout.in_step:
+        server.fanout.resync()
 
 
-def _pulse(web: Web, sleep: Sleep) -> None:
-    web.loop_lag.beat(sleep)
+def _pulse(server: Server, sleep: Sleep) -> None:
+    server.loop_lag.beat(sleep)
 
 
-def _poll_check(web: Web, sleep: Sleep) -> None:
+def _poll_check(server: Server, sleep: Sleep) -> None:
     """Part with stock clients, those that poll, that went without a word."""
     sleep(CHECK_POLLS_EVERY)
-    sockets = web.socketio.server.eio.sockets
+    sockets = server.socketio.eio.sockets
     for sid, found in list(sockets.items()):
-        if type(found) is not WebSocketConnection and (found.closed or not found.check_ping_timeout()):
+        if not isinstance(found, DirectConnection) and (found.closed or not found.check_ping_timeout()):
             sockets.pop(sid, None)
 
 
-def _sweep(web: Web, sleep: Sleep) -> None:
-    sleep(web.settings.lease_seconds / 2 * random.uniform(0.8, 1.2))  # noqa: S311
-    web.sweeper.sweep()
+def _sweep(server: Server, sleep: Sleep) -> None:
+    sleep(server.settings.lease_seconds / 2 * random.uniform(0.8, 1.2))  # noqa: S311
+    server.sweeper.sweep()
 
 
-def _retire(web: Web, sleep: Sleep) -> None:
+def _retire(server: Server, sleep: Sleep) -> None:
     sleep(RETIRE_EVERY * random.uniform(0.8, 1.2))  # noqa: S311
-    web.subscription_expiry.look()
+    server.subscription_expiry.look()
 
 
-def _session(web: Web, sleep: Sleep) -> None:
+def _session(server: Server, sleep: Sleep) -> None:
     sleep(LOOK)
-    web.sessions.tick()
-
-
-def _tidy(web: Web, sleep: Sleep) -> None:
-    sleep(TIDY_EVERY)
-    web.gc_freeze.tidy()
+    server.sessions.tick()
 
 
 #: All of them.
@@ -104,5 +105,4 @@ LOOPS: Final[tuple[Loop, ...]] = (
     _sweep,
     _retire,
     _session,
-    _tidy,
 )

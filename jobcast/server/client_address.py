@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from jobcast.settings import Settings
+from jobcast.server.settings import ServerSettings
 
 #: What somebody who owns one IPv6 address owns at least.
 _IPV6_PREFIX: Final = 64
@@ -42,7 +42,7 @@ class Addresses:
         return str(environ.get("REMOTE_ADDR", ""))
 
 
-def addresses_of(settings: Settings) -> Addresses:
+def addresses_of(settings: ServerSettings) -> Addresses:
     """As the settings have it."""
     return Addresses(settings.jobcast_proxy_hops, counts_loopback=settings.jobcast_limit_loopback)
 

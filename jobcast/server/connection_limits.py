@@ -18,8 +18,8 @@ from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 
-from jobcast.server.authorization import RequestRefused
-from jobcast.settings import Settings
+from jobcast.server.errors import RequestRefused
+from jobcast.server.settings import ServerSettings
 
 #: Messages over the limit after which a connection is ended.
 MESSAGES_OVER_LIMIT: Final = 200
@@ -53,7 +53,7 @@ class Connection:
 class ConnectionRegistry:
     """The open connections of this process, and who has how many of them."""
 
-    def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, settings: ServerSettings, clock: Callable[[], float] = time.monotonic) -> None:
         self._settings = settings
         self._clock = clock
         self._rate = float(settings.jobcast_limit_events_per_second)

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Final, TypeVar
 from pydantic import ConfigDict, Field, ValidationError
 
 from jobcast.errors import InvalidPayload
-from jobcast.flask.problems import first_of
 from jobcast.models import Id, ReadRequest, WireModel
+from jobcast.server.errors import first_of
 from jobcast.topics import BRAND, JOB, USER
 
 Model = TypeVar("Model", bound=WireModel)

@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from jobcast.errors import InvalidSetting
-from jobcast.server.authorization import RequestRefused
-from jobcast.settings import Settings
+from jobcast.server.errors import RequestRefused
+from jobcast.server.settings import ServerSettings
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ class Keys(Protocol):
         """The key for this token; raise jwt.InvalidTokenError or RequestRefused when there is none."""
 
 
-def keys_from(settings: Settings) -> Keys | None:
+def keys_from(settings: ServerSettings) -> Keys | None:
     """What the settings name, or None; raise InvalidSetting for what could not keep anybody out."""
     key = settings.socketio_jwt_key.replace("\\n", "\n")
     if settings.jobcast_jwks_url:
@@ -59,14 +59,14 @@ def keys_from(settings: Settings) -> Keys | None:
     return _public_key(settings, key) if "-----BEGIN" in key else _secret(settings, key)
 
 
-def _secret(settings: Settings, key: str) -> Keys:
+def _secret(settings: ServerSettings, key: str) -> Keys:
     algorithms = _algorithms(settings, _SECRET, ("HS256",))
     if len(key.encode()) < SHORTEST_SECRET:
         raise InvalidSetting("SOCKETIO_JWT_KEY", f"a secret has at least {SHORTEST_SECRET} bytes")
     return FixedKey(key, algorithms)
 
 
-def _public_key(settings: Settings, pem: str) -> Keys:
+def _public_key(settings: ServerSettings, pem: str) -> Keys:
     try:
         key = load_pem_public_key(pem.encode())
     except ValueError as error:
@@ -79,7 +79,9 @@ def _public_key(settings: Settings, pem: str) -> Keys:
     raise InvalidSetting("SOCKETIO_JWT_KEY", "only RSA and the curves of ES256, ES384 and ES512 are known")
 
 
-def _algorithms(settings: Settings, fitting: frozenset[str] | set[str], usual: tuple[str, ...]) -> list[str]:
+def _algorithms(
+    settings: ServerSettings, fitting: frozenset[str] | set[str], usual: tuple[str, ...]
+) -> list[str]:
     wanted = settings.socketio_jwt_algorithms or usual
     if unfit := [name for name in wanted if name not in fitting]:
         raise InvalidSetting("SOCKETIO_JWT_ALGORITHMS", f"{unfit[0]} does not go with the configured key")

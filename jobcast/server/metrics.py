@@ -9,10 +9,10 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from jobcast.server.delivery.direct import DirectConnection
 from jobcast.server.delivery.fanout import Fanout
 from jobcast.server.delivery.subscriptions import Subscriptions
 from jobcast.server.redis.listener import Listener
-from jobcast.server.websocket.connection import WebSocketConnection
 
 
 class FanoutCollector(Collector):
@@ -35,7 +35,7 @@ class FanoutCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         counters = self._fanout.counters
         sockets = list(self._sockets().values())
-        direct = [socket for socket in sockets if type(socket) is WebSocketConnection]
+        direct = [socket for socket in sockets if isinstance(socket, DirectConnection)]
         gauges = {
             "clients": ("Connected clients.", len(sockets)),
             "clients_direct": ("Clients served by the front door.", len(direct)),

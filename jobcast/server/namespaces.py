@@ -7,22 +7,23 @@ import logging
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from flask_socketio import ConnectionRefusedError as ConnectionRefused
-from flask_socketio import Namespace
+from socketio import Namespace
+from socketio.exceptions import ConnectionRefusedError as ConnectionRefused
 
 from jobcast import __version__
-from jobcast.errors import InvalidPayload, LedgerRefused, LedgerUnavailable
+from jobcast.errors import InvalidPayload, LedgerRefused, LedgerUnavailable, QueueUnavailable
 from jobcast.models import ServerHello
 from jobcast.server import audit
-from jobcast.server.authorization import Identity, RequestRefused, authorise
+from jobcast.server.authorization import Identity
 from jobcast.server.connection_limits import retry_ms
+from jobcast.server.errors import Conflict, RequestRefused
 from jobcast.server.event_models import ids_to_mark
 from jobcast.server.services import Services
 from jobcast.server.sessions import Sessions
+from jobcast.server.settings import ServerSettings
 from jobcast.server.socketio.acks import ack_was_asked
 from jobcast.server.subscribing import Subscribe, Subscriber, parse_subscribe
 from jobcast.topics import BRAND, JOB, USER, Kind, Topic, brand_topic, job_topic, user_topic
-from web.publishing import Conflict
 
 logger = logging.getLogger(__name__)
 
@@ -46,11 +47,11 @@ class BaseNamespace(Namespace):  # type: ignore[misc]  # untyped library
     def trigger_event(self, event: str, *args: Any) -> Any:
         """Only the library's own connect and disconnect, and the events of the table.
 
-        Without Flask-SocketIO's request context, which takes longer than all that is done in it: thousands
-        connect at once. A handler that wants ``flask.request`` is an ordinary Flask-SocketIO handler.
+        A python-socketio namespace, not Flask-SocketIO's: making its request context takes longer than all
+        that is done in it, and thousands connect at once.
         """
         if event in ("connect", "disconnect"):
-            if self.socketio.server.manager.is_connected(args[0], self.namespace):
+            if self.server.manager.is_connected(args[0], self.namespace):
                 return None  # a client that calls its event so
             return self._connect(*args) if event == "connect" else self._disconnect(*args)
         if event not in self.events:
@@ -60,7 +61,7 @@ class BaseNamespace(Namespace):  # type: ignore[misc]  # untyped library
     def _connect(self, sid: str, environ: dict[str, Any], auth: Any = None) -> None:
         try:
             token = auth.get("token") if isinstance(auth, dict) else None
-            self.sessions.open(self.namespace, sid, self.services.authenticator.identify(token))
+            self.sessions.open(self.namespace, sid, self.services.authenticator.identify(token, environ))
         except RequestRefused as refused:
             audit.refused(refused.code, environ, sid=sid, namespace=self.namespace)
             data = {"code": refused.code} | _retry_after(refused)
@@ -91,6 +92,8 @@ class BaseNamespace(Namespace):  # type: ignore[misc]  # untyped library
             return self._refusal(sid, argument, RequestRefused(error.code, str(error)))
         except Conflict as conflict:
             return self._refusal(sid, argument, RequestRefused("invalid-payload", conflict.message))
+        except QueueUnavailable as error:
+            return self._refusal(sid, argument, RequestRefused(error.code, str(error)))
         except (LedgerUnavailable, LedgerRefused):
             gone = RequestRefused("unavailable", "the store is not reachable right now")
             return self._refusal(sid, argument, gone)
@@ -118,7 +121,7 @@ class BaseNamespace(Namespace):  # type: ignore[misc]  # untyped library
 
     def environ(self, sid: str) -> dict[str, Any]:
         """The request a client came with."""
-        return self.socketio.server.get_environ(sid, self.namespace) or {}
+        return self.server.get_environ(sid, self.namespace) or {}
 
     def topic_in(self, argument: Any) -> str | None:
         """The room of a refused event, if it named one."""
@@ -126,7 +129,7 @@ class BaseNamespace(Namespace):  # type: ignore[misc]  # untyped library
 
     def reply(self, sid: str, event: str, data: Answer) -> None:
         """Emit to one client of this process, without publishing it to the others."""
-        self.socketio.server.emit(event, data, namespace=self.namespace, to=sid, ignore_queue=True)
+        self.server.emit(event, data, namespace=self.namespace, to=sid, ignore_queue=True)
 
 
 class TopicNamespace(BaseNamespace):
@@ -171,7 +174,7 @@ class TopicNamespace(BaseNamespace):
     def _granted(self, sid: str, argument: Any) -> Topic:
         """The topic an event is about, if its sender may see it."""
         topic = self._place(argument).topic
-        authorise(self.identity(sid), topic, self.services.ledger.belongs_to)
+        self.services.authorizer.check(self.identity(sid), topic)
         return topic
 
 
@@ -232,16 +235,35 @@ class DefaultNamespace(BaseNamespace):
 
     def greet(self, sid: str) -> None:
         # After the CONNECT packet, which goes out when the connect handler has returned.
-        self.socketio.server.start_background_task(
+        self.server.start_background_task(
             self.reply, sid, "server:hello", hello(self.services.settings).wire()
         )
+
+
+class GreetingNamespace(Namespace):  # type: ignore[misc]  # untyped library
+    """``/`` of somebody else's application: everybody may come, and is told what server this is."""
+
+    def __init__(self, namespace: str, settings: ServerSettings) -> None:
+        super().__init__(namespace)
+        self._settings = settings
+
+    def trigger_event(self, event: str, *args: Any) -> Any:
+        """Connecting alone; an application's own handlers are asked before this."""
+        if event == "connect":
+            self.server.start_background_task(self._greet, args[0])
+            return None
+        return None if event == "disconnect" else self.server.not_handled
+
+    def _greet(self, sid: str) -> None:
+        to = {"namespace": self.namespace, "to": sid, "ignore_queue": True}
+        self.server.emit("server:hello", hello(self._settings).wire(), **to)
 
 
 def _retry_after(refused: RequestRefused) -> Answer:
     return {} if refused.retry_after is None else {"retryAfterMs": retry_ms(refused.retry_after)}
 
 
-def hello(settings: Any) -> ServerHello:
+def hello(settings: ServerSettings) -> ServerHello:
     """What a client should know of this server."""
     return ServerHello(
         version=__version__,

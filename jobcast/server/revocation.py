@@ -15,7 +15,7 @@ from typing import Final
 import redis
 from redis.exceptions import RedisError
 
-from jobcast.ledger.redis import connect
+from jobcast.ledger.connection import connect
 
 logger = logging.getLogger(__name__)
 

@@ -18,9 +18,10 @@ from limits.strategies import FixedWindowRateLimiter
 from jobcast.errors import InvalidPayload, LedgerRefused, LedgerUnavailable
 from jobcast.ledger import Ledger, Snapshot
 from jobcast.models import Subscribed
-from jobcast.server.authorization import Identity, RequestRefused, authorise
+from jobcast.server.authorization import Authorizer, Identity
 from jobcast.server.delivery.fanout import Fanout
 from jobcast.server.delivery.subscriptions import Subscription, Subscriptions
+from jobcast.server.errors import RequestRefused
 from jobcast.server.event_models import subscribe_argument
 from jobcast.server.redis.channels import Channels
 from jobcast.server.redis.shards import Shards
@@ -60,6 +61,7 @@ class Subscriber:
         subscriptions: Subscriptions,
         fanout: Fanout,
         ledger: Ledger,
+        authorizer: Authorizer,
         channels: Channels | Shards,
         limit: int,
     ) -> None:
@@ -68,6 +70,7 @@ class Subscriber:
         self._subscriptions = subscriptions
         self._fanout = fanout
         self._ledger = ledger
+        self._authorizer = authorizer
         self._channels = channels
         self._claims = FixedWindowRateLimiter(MemoryStorage())
 
@@ -94,7 +97,7 @@ class Subscriber:
 
     def _authorise(self, identity: Identity, topic: Topic) -> None:
         try:
-            authorise(identity, topic, self._ledger.belongs_to)
+            self._authorizer.check(identity, topic)
         except (LedgerUnavailable, LedgerRefused) as error:
             raise RequestRefused("unavailable", "the state cannot be read right now") from error
 

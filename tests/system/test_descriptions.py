@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from openapi_spec_validator import validate
 
-from jobcast import Settings
 from tests.watcher import Watcher
 from web.app import create_app
+from web.settings import WebSettings
 
 
 def test_the_openapi_document_is_valid_and_names_every_route(stack):
@@ -14,7 +14,7 @@ def test_the_openapi_document_is_valid_and_names_every_route(stack):
     document = stack.get("/openapi.json").json()
     validate(document)
     described = {(m, path) for path, methods in document["paths"].items() for m in methods}
-    app = create_app(Settings(redis_url="redis://127.0.0.1:1/0", socketio_async_mode="threading")).app
+    app = create_app(WebSettings(redis_url="redis://127.0.0.1:1/0", socketio_async_mode="threading")).app
     served = {
         (method.lower(), rule.rule.replace("<", "{").replace(">", "}").replace("_id", "Id"))
         for rule in app.url_map.iter_rules()

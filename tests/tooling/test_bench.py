@@ -14,7 +14,7 @@ import pytest
 import redis
 
 from bench import capacity, charts, messages, pages, text
-from bench.arrivals import Tally
+from bench.arrivals import Arrivals
 from bench.client import Inflater, text_frame
 from bench.load import END, expected
 from bench.results import Result, Spread
@@ -98,7 +98,7 @@ def frames(*sequences: int, sent: int = 1_000) -> bytes:
 def test_messages_are_counted_however_the_stream_is_cut(size: int):
     """TCP knows no frames; a number must not be cut short either."""
     stream = frames(1, 2, 3, sent=123_456)
-    tally = Tally.of((0, 200_000, stream[at : at + size]) for at in range(0, len(stream), size))
+    tally = Arrivals.of((0, 200_000, stream[at : at + size]) for at in range(0, len(stream), size))
     figures = tally.figures([3])
     assert (figures["received"], figures["lost"]) == (3, 0)
     assert set(tally.latencies) == {200_000 - 123_456}
@@ -106,7 +106,7 @@ def test_messages_are_counted_however_the_stream_is_cut(size: int):
 
 def test_what_is_missing_doubled_or_late_is_told_apart():
     """A server that loses one and repeats one has not delivered everything."""
-    figures = Tally.of([(0, 2_000, frames(1, 2, 2, 5, 4)), (1, 2_000, frames(1))]).figures([5, 1, 2])
+    figures = Arrivals.of([(0, 2_000, frames(1, 2, 2, 5, 4)), (1, 2_000, frames(1))]).figures([5, 1, 2])
     assert (figures["lost"], figures["duplicates"], figures["regressions"]) == (1 + 2, 1, 1)
 
 

@@ -7,9 +7,10 @@ import time
 import jwt
 import pytest
 
-from jobcast import Settings
 from jobcast.server.authentication import Authenticator
-from jobcast.server.authorization import Identity, RequestRefused, may_see
+from jobcast.server.authorization import Identity, may_see
+from jobcast.server.errors import RequestRefused
+from jobcast.server.settings import ServerSettings
 from jobcast.topics import brand_topic, job_topic, user_topic
 
 KEY = "a-key-for-tests-" * 4
@@ -49,7 +50,7 @@ def token(key: str = KEY, algorithm: str = "HS256", **claims: object) -> str:
 
 @pytest.fixture
 def authenticator() -> Authenticator:
-    return Authenticator(Settings(socketio_jwt_key=KEY))
+    return Authenticator(ServerSettings(socketio_jwt_key=KEY))
 
 
 def test_a_good_token_says_who_somebody_is(authenticator):
@@ -85,6 +86,6 @@ def test_anything_else_is_refused(authenticator, bad):
 
 def test_without_a_key_everybody_is_let_in():
     """Which is why the process binds to loopback then."""
-    assert Authenticator(Settings()).identify(None).is_admin
-    assert Settings().bind_host == "127.0.0.1"
-    assert Settings(socketio_jwt_key=KEY).bind_host == "0.0.0.0"
+    assert Authenticator(ServerSettings()).identify(None).is_admin
+    assert ServerSettings().bind_host == "127.0.0.1"
+    assert ServerSettings(socketio_jwt_key=KEY).bind_host == "0.0.0.0"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from jobcast import Settings
-from jobcast.server.authorization import RequestRefused
 from jobcast.server.client_address import Addresses
 from jobcast.server.connection_limits import MESSAGES_OVER_LIMIT, PENALTY_SECONDS, ConnectionRegistry
+from jobcast.server.errors import RequestRefused
+from jobcast.server.settings import ServerSettings
 from tests.clock import FakeClock
 
 SMALL = {
@@ -28,7 +28,7 @@ def clock() -> FakeClock:
 
 @pytest.fixture
 def connections(clock) -> ConnectionRegistry:
-    return ConnectionRegistry(Settings(**SMALL), clock)
+    return ConnectionRegistry(ServerSettings(**SMALL), clock)
 
 
 def refused(action, *arguments) -> RequestRefused:

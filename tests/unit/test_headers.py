@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from jobcast import Settings
 from web.app import create_app
+from web.settings import WebSettings
 
 ORIGIN = "https://app.example.com"
 
 
 def answer(path: str = "/healthz", proxies: int = 0, method: str = "GET", **headers: str) -> Any:
     """One request to an app that is connected to nothing."""
-    settings = Settings(
+    settings = WebSettings(
         redis_url="redis://127.0.0.1:1/0",
         socketio_async_mode="threading",
         socketio_cors_origin=(ORIGIN,),

@@ -8,7 +8,7 @@ import sys
 
 import jobcast
 from tests.stack import ROOT
-from web import queue
+from web import publishing
 
 
 def test_the_surface_of_jobcast_is_this():
@@ -37,7 +37,7 @@ def test_production_code_does_not_validate_with_assert():
 def test_the_web_process_enqueues_tasks_that_exist():
     """By name, since it may not import them."""
     code = "from worker.app import app; app.loader.import_default_modules(); print(*app.tasks)"
-    assert {queue.PUBLISH, queue.DRAFT, queue.SYNC} <= set(python(code).split())
+    assert {publishing.PUBLISH, publishing.DRAFT, publishing.SYNC} <= set(python(code).split())
 
 
 def python(code: str) -> str:

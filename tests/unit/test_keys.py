@@ -11,10 +11,11 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from jobcast import InvalidSetting, Settings
+from jobcast.errors import InvalidSetting
 from jobcast.server.authentication import Authenticator
-from jobcast.server.authorization import RequestRefused
+from jobcast.server.errors import RequestRefused
 from jobcast.server.keys import FRESH_SECONDS, RETRY_PAUSE, PublishedKeys
+from jobcast.server.settings import ServerSettings
 from tests.clock import FakeClock
 from tests.issuer import EC_KEY, RSA_KEY, Issuer, token
 
@@ -44,7 +45,7 @@ def issuer() -> Iterator[Issuer]:
 def test_a_public_key_tells_which_algorithm_goes_with_it(key, algorithm):
     """Given as it is, or with its line ends escaped as environments need."""
     for text in (pem(key), pem(key).replace("\n", "\\n")):
-        authenticator = Authenticator(Settings(socketio_jwt_key=text))
+        authenticator = Authenticator(ServerSettings(socketio_jwt_key=text))
         assert authenticator.identify(token(key, algorithm)).user == "ana"
         with pytest.raises(RequestRefused):
             authenticator.identify(token(SECRET, "HS256"))
@@ -56,7 +57,7 @@ def test_a_public_key_is_never_a_secret():
     header, payload, _ = token(SECRET, "HS256").split(".")
     signed = jwt.utils.base64url_encode(_hmac(public.encode(), f"{header}.{payload}".encode())).decode()
     with pytest.raises(RequestRefused):
-        Authenticator(Settings(socketio_jwt_key=public)).identify(f"{header}.{payload}.{signed}")
+        Authenticator(ServerSettings(socketio_jwt_key=public)).identify(f"{header}.{payload}.{signed}")
 
 
 def _hmac(key: bytes, message: bytes) -> bytes:
@@ -80,7 +81,7 @@ def _hmac(key: bytes, message: bytes) -> bytes:
 def test_keys_that_could_not_keep_anybody_out_stop_the_start(settings, variable):
     """One line that names the variable."""
     with pytest.raises(InvalidSetting) as wrong:
-        Authenticator(Settings(**settings))
+        Authenticator(ServerSettings(**settings))
     assert wrong.value.variable == variable
 
 
@@ -88,12 +89,12 @@ def test_keys_that_could_not_keep_anybody_out_stop_the_start(settings, variable)
 def test_published_keys_come_by_https(url):
     """Over http anybody on the way could put their own there."""
     with pytest.raises(InvalidSetting, match="JOBCAST_JWKS_URL"):
-        Settings.from_environment(jobcast_jwks_url=url)
+        ServerSettings.from_environment(jobcast_jwks_url=url)
 
 
 def test_a_token_is_checked_by_the_published_key_it_names(issuer):
     """One request for many tokens."""
-    authenticator = Authenticator(Settings(jobcast_jwks_url=issuer.url))
+    authenticator = Authenticator(ServerSettings(jobcast_jwks_url=issuer.url))
     for _ in range(3):
         assert authenticator.identify(token(RSA_KEY, "RS256", "one")).user == "ana"
     assert issuer.asked == 1
@@ -148,13 +149,13 @@ def test_a_secret_that_was_published_is_no_key(issuer):
     header = jwt.utils.base64url_encode(b'{"alg":"RS256","typ":"JWT","kid":"oct"}').decode()
     signed = jwt.utils.base64url_encode(_hmac(secret, f"{header}.{payload}".encode())).decode()
     with pytest.raises(RequestRefused):
-        Authenticator(Settings(jobcast_jwks_url=issuer.url)).identify(f"{header}.{payload}.{signed}")
+        Authenticator(ServerSettings(jobcast_jwks_url=issuer.url)).identify(f"{header}.{payload}.{signed}")
 
 
 def test_audience_and_issuer_are_checked_where_they_are_set():
     """Tokens of the same key for somebody else do not open this door."""
     settings = {"socketio_jwt_key": SECRET, "jobcast_jwt_audience": "jobcast", "jobcast_jwt_issuer": "us"}
-    authenticator = Authenticator(Settings(**settings))
+    authenticator = Authenticator(ServerSettings(**settings))
     assert (
         authenticator.identify(token(SECRET, "HS256", aud=["x", "jobcast"], iss="us").strip()).user == "ana"
     )
@@ -162,7 +163,9 @@ def test_audience_and_issuer_are_checked_where_they_are_set():
         with pytest.raises(RequestRefused):
             authenticator.identify(token(SECRET, "HS256", **claims))
     assert (
-        Authenticator(Settings(socketio_jwt_key=SECRET)).identify(token(SECRET, "HS256", aud="any")).user
+        Authenticator(ServerSettings(socketio_jwt_key=SECRET))
+        .identify(token(SECRET, "HS256", aud="any"))
+        .user
         == "ana"
     )
 
@@ -173,12 +176,12 @@ def test_audience_and_issuer_are_checked_where_they_are_set():
 def test_claims_that_make_no_sense_are_refused(claims):
     """Also when they are signed."""
     with pytest.raises(RequestRefused):
-        Authenticator(Settings(socketio_jwt_key=SECRET)).identify(token(SECRET, "HS256", **claims))
+        Authenticator(ServerSettings(socketio_jwt_key=SECRET)).identify(token(SECRET, "HS256", **claims))
 
 
 def test_a_revoked_token_is_refused():
     """By its jti; others of the same user are not."""
-    authenticator = Authenticator(Settings(socketio_jwt_key=SECRET), revoked=frozenset({"bad"}))
+    authenticator = Authenticator(ServerSettings(socketio_jwt_key=SECRET), revoked=frozenset({"bad"}))
     assert authenticator.identify(token(SECRET, "HS256", jti="good")).token_id == "good"
     with pytest.raises(RequestRefused) as refused:
         authenticator.identify(token(SECRET, "HS256", jti="bad"))

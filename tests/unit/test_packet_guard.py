@@ -13,7 +13,8 @@ import socketio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobcast.server.socketio.packet_guard import BadPacket, StrictPacket, decoded, guard_packets
+from jobcast.server.protocol.packets import BadPacket, StrictPacket, decoded
+from jobcast.server.socketio.packet_guard import guard_packets
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=10),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from jobcast import Settings
-from jobcast.server.authorization import Identity, RequestRefused
+from jobcast.server.authorization import Identity
 from jobcast.server.connection_limits import ConnectionRegistry
+from jobcast.server.errors import RequestRefused
 from jobcast.server.sessions import Sessions
+from jobcast.server.settings import ServerSettings
 from tests.clock import FakeClock
 
 
@@ -55,7 +56,7 @@ class World:
         self.clock = FakeClock()
         self.server = NotedServer()
         self.called = Called()
-        self.connections = ConnectionRegistry(Settings(), self.clock)
+        self.connections = ConnectionRegistry(ServerSettings(), self.clock)
         self.sessions = self.server.sessions = Sessions(
             self.server, self.connections, self.called, self.clock
         )
@@ -120,7 +121,7 @@ def test_a_session_that_closes_leaves_nothing_behind(world):
 
 def test_one_that_is_refused_leaves_nothing_behind(world):
     """The limit comes first."""
-    connections = world.connections = ConnectionRegistry(Settings(jobcast_limit_connections_per_user=1))
+    connections = world.connections = ConnectionRegistry(ServerSettings(jobcast_limit_connections_per_user=1))
     world.sessions = Sessions(world.server, connections, world.called, world.clock)
     world.join("a/1", expires=2_000.0)
     with pytest.raises(RequestRefused):

@@ -6,11 +6,11 @@ import pytest
 
 from jobcast.errors import LedgerRefused, LedgerUnavailable
 from jobcast.ledger import MemoryLedger, Overdue, Snapshot
+from jobcast.ledger.outcome import Outcome
 from jobcast.ledger.sweeper import SETTLE, Sweeper
 from jobcast.models import JobStatusUpdate
 from jobcast.topics import Topic, job_topic
 from tests.clock import FakeClock
-from web.queue import Outcome
 
 LEASE = 5.0
 

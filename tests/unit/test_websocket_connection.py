@@ -12,9 +12,10 @@ import pytest
 from engineio.packet import MESSAGE, Packet
 from wsproto.frame_protocol import FrameProtocol
 
+from jobcast.server.delivery.direct import SLOW_AFTER_BYTES
 from jobcast.server.delivery.write_batch import WriteBatch
 from jobcast.server.protocol.events import Event
-from jobcast.server.websocket.connection import BACKLOG_MESSAGES, SLOW_AFTER_BYTES, WebSocketConnection
+from jobcast.server.websocket.connection import BACKLOG_MESSAGES, WebSocketConnection
 from jobcast.server.websocket.epoll_events import IN, OUT
 
 

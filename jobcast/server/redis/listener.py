@@ -22,7 +22,7 @@ import redis
 from redis.exceptions import ConnectionError, RedisError
 
 from jobcast.ledger.cluster import is_cluster
-from jobcast.ledger.redis import connect
+from jobcast.ledger.connection import connect
 from jobcast.server.redis.channels import Channels
 from jobcast.server.redis.chunks import Chunks, Moment, read
 

@@ -27,6 +27,26 @@ def note_acks(server: socketio.Server) -> None:
     server._handle_event_internal = noting
 
 
+def keep_order(server: socketio.Server, namespaces: frozenset[str]) -> None:
+    """Handle the events of these namespaces one after another: unsubscribe may not overtake subscribe.
+
+    A server with ``async_handlers``, the default of an application's own, gives each event a thread.
+    """
+    handle = server._handle_event
+
+    @functools.wraps(handle)
+    def in_order(eio_sid: str, namespace: str | None, id: int | None, data: Any) -> None:
+        if namespace not in namespaces:
+            handle(eio_sid, namespace, id, data)
+            return
+        sid = server.manager.sid_from_eio_sid(eio_sid, namespace)
+        if server.manager.is_connected(sid, namespace):
+            server._handle_event_internal(server, sid, eio_sid, data, namespace, id)
+
+    if server.async_handlers:
+        server._handle_event = in_order
+
+
 def ack_was_asked() -> bool:
     """Whether the client waits for an answer to the event being handled."""
     return _asked.get()

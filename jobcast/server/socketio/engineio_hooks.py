@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, Final, Protocol
-from urllib.parse import parse_qs
 
 import socketio
 
-from jobcast.flask.problems import refusal
-from jobcast.server import audit
-from jobcast.server.authorization import RequestRefused
 from jobcast.server.client_address import Addresses
 from jobcast.server.connection_limits import ConnectionRegistry
+from jobcast.server.errors import RequestRefused
 from jobcast.server.sessions import Sessions
-from jobcast.server.tarpit import Tarpit
 
 #: Seconds that a message over the limit costs its sender, who waits for them alone.
 OVER_LIMIT_PAUSE: Final = 0.002
 #: Messages of one connection handled before everybody else on the hub gets a turn.
 MESSAGES_PER_TURN: Final = 16
-#: The path of Engine.IO's requests.
-_PATH: Final = "/socket.io/"
 
 
 class Opening(Protocol):
@@ -81,32 +75,3 @@ class EngineIOHooks:
             return self._handlers["disconnect"](eio_sid, reason)
         finally:
             self._connections.close(eio_sid)
-
-
-class HandshakeLimit:
-    """WSGI middleware: refuses connections of an address that has or opens too many, with a 429."""
-
-    def __init__(
-        self, app: Any, connections: ConnectionRegistry, addresses: Addresses, tarpit: Tarpit
-    ) -> None:
-        self._app = app
-        self._tarpit = tarpit
-        self._connections = connections
-        self._addresses = addresses
-
-    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        if _is_handshake(environ):
-            try:
-                self._connections.admit(self._addresses.of(environ))
-            except RequestRefused as refused:
-                audit.refused(refused.code, address=self._addresses.of(environ))
-                self._tarpit.hold()
-                return refusal(refused)(environ, start_response)
-        answer: Iterable[bytes] = self._app(environ, start_response)
-        return answer
-
-
-def _is_handshake(environ: dict[str, Any]) -> bool:
-    if not str(environ.get("PATH_INFO", "")).startswith(_PATH):
-        return False
-    return "sid" not in parse_qs(str(environ.get("QUERY_STRING", "")))

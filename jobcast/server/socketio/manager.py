@@ -11,9 +11,11 @@ import logging
 from typing import Any, Final
 
 import redis
+import socketio
 from engineio.packet import MESSAGE, Packet
 
-from jobcast.ledger.redis import connect
+from jobcast.ledger.connection import connect
+from jobcast.server.delivery.direct import DirectConnection
 from jobcast.server.delivery.fanout import CLIENTS_PER_TURN, Fanout
 from jobcast.server.delivery.subscriptions import Subscriptions
 from jobcast.server.protocol.events import frame_of
@@ -23,7 +25,6 @@ from jobcast.server.redis.chunks import Chunks
 from jobcast.server.redis.listener import Listener, dialler
 from jobcast.server.redis.shards import Hub, Shards
 from jobcast.server.socketio.rooms import Rooms
-from jobcast.server.websocket.connection import WebSocketConnection
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +53,11 @@ class FanoutManager(Rooms):
             on_idle=fanout.flush,
             sleep=lambda seconds: self.server.sleep(seconds),
         )
+
+    def take_over(self, server: socketio.Server) -> None:
+        """Become the manager of a server that has no clients yet."""
+        server.manager = self
+        self.set_server(server)
 
     def start(self) -> None:
         """Listen from boot, not from the first client on."""
@@ -123,7 +129,7 @@ class FanoutManager(Rooms):
     def _post(self, eio_sid: str, packet: Packet) -> None:
         """Send with the next flush where there is one."""
         client = self.server.eio.sockets.get(eio_sid)
-        if type(client) is WebSocketConnection:
+        if isinstance(client, DirectConnection):
             client.post(frame_of(packet))
         elif client is not None:
             self.server._send_eio_packet(eio_sid, packet)

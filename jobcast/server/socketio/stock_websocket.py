@@ -12,7 +12,7 @@ from typing import Any
 import socketio
 from engineio.async_drivers.eventlet import WebSocketWSGI
 
-from jobcast.server.socketio.packet_guard import BadPacket, decoded
+from jobcast.server.protocol.packets import BadPacket, decoded
 
 
 class StockWebSocket(WebSocketWSGI):  # type: ignore[misc]  # untyped library

@@ -21,8 +21,8 @@ import socketio
 from engineio.exceptions import SocketIsClosedError
 from engineio.packet import Packet
 
+from jobcast.server.delivery.direct import SLOW_AFTER_BYTES, DirectConnection
 from jobcast.server.protocol.events import Event
-from jobcast.server.websocket.connection import SLOW_AFTER_BYTES, WebSocketConnection
 
 logger = logging.getLogger(__name__)
 
@@ -39,14 +39,14 @@ class ClientTransport:
         self._eio = eio
         self.eio_sid = eio_sid
         self._queued = 0
-        self._direct: WebSocketConnection | None = None
+        self._direct: DirectConnection | None = None
 
     def send(self, event: Event) -> bool:
         """Take the event; False when the client has gone or is too far behind."""
         if self._direct is not None and self._direct.offer(event):
             return True
         socket = self._eio.sockets.get(self.eio_sid)
-        if type(socket) is WebSocketConnection:
+        if isinstance(socket, DirectConnection):
             if socket is self._direct:
                 return False
             self._direct = socket  # from now on without looking it up
@@ -56,7 +56,7 @@ class ClientTransport:
     def has_room(self) -> bool:
         """Whether the client would be sent something now."""
         socket = self._eio.sockets.get(self.eio_sid)
-        if type(socket) is WebSocketConnection:
+        if isinstance(socket, DirectConnection):
             return socket.has_room
         return socket is not None and not socket.closed and self._has_room(socket)
 
@@ -83,7 +83,7 @@ def guard_queues(server: socketio.Server) -> None:
     @functools.wraps(send)
     def guarded(eio_sid: str, packet: Packet) -> None:
         socket = server.eio.sockets.get(eio_sid)
-        if socket is not None and type(socket) is not WebSocketConnection and _is_flooded(socket):
+        if socket is not None and not isinstance(socket, DirectConnection) and _is_flooded(socket):
             _kick(server, socket)
         else:
             send(eio_sid, packet)

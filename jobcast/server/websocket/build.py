@@ -13,7 +13,8 @@ from eventlet.patcher import original
 
 from jobcast.server.delivery.write_batch import WriteBatch
 from jobcast.server.protocol.handshake import Request
-from jobcast.server.websocket.acceptor import Acceptor, ServerContext
+from jobcast.server.websocket.acceptor import Acceptor
+from jobcast.server.websocket.context import ServerContext
 from jobcast.server.websocket.lazy_environ import LazyEnvirons
 from jobcast.server.websocket.pending_limit import PendingLimit
 

@@ -12,24 +12,21 @@ import logging
 import socket
 from collections import deque
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from engineio import packet as engine
 from engineio.exceptions import SocketIsClosedError
 
+from jobcast.server.delivery.direct import SLOW_AFTER_BYTES, DirectConnection
 from jobcast.server.protocol import frames
 from jobcast.server.protocol.events import Event, frame_of
 from jobcast.server.protocol.frames import BadFrame, Close, Inbound, Message, Ping
-from jobcast.server.socketio.packet_guard import BadPacket, decoded
+from jobcast.server.protocol.packets import BadPacket, decoded
+from jobcast.server.websocket.context import ServerContext
 from jobcast.server.websocket.epoll_events import ERROR, HUNG_UP, IN, OUT
-
-if TYPE_CHECKING:
-    from jobcast.server.websocket.acceptor import ServerContext
 
 logger = logging.getLogger(__name__)
 
-#: Bytes that may wait for a client before it counts as slow; answers may go to twice that.
-SLOW_AFTER_BYTES: Final = 128 * 1024
 #: Bytes read at once; as tiny frames they take 5 ms to parse.
 READ_BYTES: Final = 4 * 1024
 #: Bytes of events that are sent even though more may be at hand.
@@ -47,7 +44,7 @@ _PING: Final = frames.text_frame(b"2")
 _CLOSE: Final = frames.text_frame(b"1")
 
 
-class WebSocketConnection:
+class WebSocketConnection(DirectConnection):
     """Stands in ``engineio.Server.sockets`` like a stock socket whose upgrade is done."""
 
     __slots__ = (

@@ -27,7 +27,7 @@ from jobcast.server.websocket.epoll_events import IN
 
 if TYPE_CHECKING:
     from jobcast.server.protocol.handshake import Request
-    from jobcast.server.websocket.acceptor import ServerContext
+    from jobcast.server.websocket.context import ServerContext
 
 #: Seconds the whole change may take.
 UPGRADE_TIMEOUT: Final = 10.0

@@ -1,30 +1,17 @@
-"""Work is enqueued by task name: the web process knows the contract, not the work."""
+"""A Celery app as a server needs it: enqueue by name, ask how a task ended, revoke one."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from celery import Celery, states
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
+from jobcast.errors import QueueUnavailable
+from jobcast.ledger.outcome import Outcome
 from jobcast.models import JobStatus
-from jobcast.server.authorization import RequestRefused
-
-PUBLISH: Final = "tasks.publishing.publish"
-DRAFT: Final = "tasks.publishing.draft"
-SYNC: Final = "tasks.analytics_sync.sync"
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a task ended; ``completed`` stands for whatever success is called for its job."""
-
-    status: JobStatus
-    error: str | None
-
 
 _STATUS_OF: Final[dict[str, JobStatus]] = {
     states.SUCCESS: "completed",
@@ -33,14 +20,14 @@ _STATUS_OF: Final[dict[str, JobStatus]] = {
 }
 
 
-class Queue:
+class TaskQueue:
     """Hands tasks to the broker, once, without waiting for a broker that is away."""
 
     def __init__(self, celery: Celery) -> None:
         self._celery = celery
 
     def send(self, task: str, task_id: str, kwargs: Mapping[str, Any], meta: Mapping[str, str]) -> None:
-        """Enqueue; raise RequestRefused ``unavailable`` when the broker does not take it."""
+        """Enqueue; raise QueueUnavailable when the broker does not take it."""
         try:
             self._celery.send_task(
                 task,
@@ -51,22 +38,22 @@ class Queue:
                 retry=False,
             )
         except (OperationalError, RedisError, OSError) as error:
-            raise RequestRefused("unavailable", "the task queue is not reachable") from error
+            raise QueueUnavailable("the task queue is not reachable") from error
 
     def outcome(self, task_id: str) -> Outcome | None:
-        """How a task ended by its result backend, None while that says nothing; raise RequestRefused."""
+        """How a task ended by its result backend, None while that says nothing; raise QueueUnavailable."""
         try:
             result = self._celery.AsyncResult(task_id)
             state = result.state
             error = str(result.result) if state == states.FAILURE else None
         except (OperationalError, RedisError, OSError) as failure:
-            raise RequestRefused("unavailable", "the result backend is not reachable") from failure
+            raise QueueUnavailable("the result backend is not reachable") from failure
         status = _STATUS_OF.get(state)
         return Outcome(status, error) if status else None
 
     def revoke(self, task_id: str) -> None:
-        """Have workers skip a task that waits; raise RequestRefused ``unavailable``."""
+        """Have workers skip a task that waits; raise QueueUnavailable."""
         try:
             self._celery.control.revoke(task_id)
         except (OperationalError, RedisError, OSError) as error:
-            raise RequestRefused("unavailable", "the task queue is not reachable") from error
+            raise QueueUnavailable("the task queue is not reachable") from error

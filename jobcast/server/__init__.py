@@ -1,0 +1,1 @@
+"""The browser half: namespaces, subscriptions, delivery. Knows python-socketio, neither Flask nor Celery."""

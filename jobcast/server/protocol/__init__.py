@@ -1,0 +1,1 @@
+"""Packets, frames and handshakes as bytes and values; no I/O."""

@@ -1,0 +1,1 @@
+"""The process's subscription to Redis, and what may come from it."""

@@ -1,0 +1,1 @@
+"""The one place that leans on parts of python-socketio and python-engineio below their public surfaces."""

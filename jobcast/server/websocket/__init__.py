@@ -1,0 +1,1 @@
+"""A WebSocket server on epoll and eventlet, beside WSGI on one port."""
