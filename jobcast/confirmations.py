@@ -13,6 +13,7 @@ from typing import Final, Protocol
 
 from jobcast.errors import LedgerRefused
 from jobcast.ledger.port import Appended, Ledger
+from jobcast.position import Position
 from jobcast.topics import Topic
 
 logger = logging.getLogger(__name__)
@@ -24,9 +25,9 @@ LIMIT: Final = 10_000
 
 
 class Ended(Protocol):
-    """A job whose end the store took at this ``place``: epoch and sequence."""
+    """A job whose end the store took at this position."""
 
-    place: tuple[str, int]
+    position: Position
 
     @property
     def topic(self) -> Topic: ...
@@ -63,12 +64,12 @@ class EndConfirmations:
 
 def _gone(due: list[Ended], ledger: Ledger) -> list[Ended]:
     positions = ledger.positions([job.topic for job in due])
-    return [job for job, held in zip(due, positions, strict=True) if _is_gone(job, *held)]
+    return [job for job, held in zip(due, positions, strict=True) if _is_gone(job, held)]
 
 
-def _is_gone(job: Ended, sequence: int, epoch: str | None) -> bool:
+def _is_gone(job: Ended, held: Position) -> bool:
     """Under another epoch nothing can be said, so that is looked at by telling it."""
-    return epoch != job.place[0] or sequence < job.place[1]
+    return held.epoch != job.position.epoch or held.sequence < job.position.sequence
 
 
 def _tell_again(job: Ended, ledger: Ledger) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
+from jobcast.position import Position
 from jobcast.topics import Topic
 
 HOST_ID: Final = "jobcast"
@@ -23,7 +24,7 @@ _CLOSING: Final = "]}"
 
 #: At most 18 digits: what is longer is no sequence of ours, and slow to read.
 _POSITION: Final = rb'\{"sequence":(\d{1,18}),"epoch":"([^"\\]*)"'
-_PLACED: Final = re.compile(_POSITION)
+_POSITIONED: Final = re.compile(_POSITION)
 _ENVELOPE: Final = re.compile(
     re.escape(_OPENING.encode())
     + rb'([^"\\]*)'
@@ -78,10 +79,10 @@ def cut(message: bytes) -> Cut | None:
     return Cut(namespace, room.decode(), event, merge == b"true", payload, int(sequence), epoch.decode())
 
 
-def position(payload: bytes) -> tuple[int, str] | None:
-    """Sequence and epoch at the start of a payload that the ledger stored, or None."""
-    found = _PLACED.match(payload)
-    return (int(found[1]), found[2].decode()) if found else None
+def position(payload: bytes) -> Position | None:
+    """The position at the start of a payload that the ledger stored, or None."""
+    found = _POSITIONED.match(payload)
+    return Position(int(found[1]), found[2].decode()) if found else None
 
 
 def _is_utf8(message: bytes) -> bool:

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from jobcast.eta import EtaEstimator
 from jobcast.ledger.port import Appended, Ledger
 from jobcast.models import TERMINAL_STATUSES, JobStatus, JobStatusUpdate, now
+from jobcast.position import Position
 from jobcast.progress import Facts, Progress
 from jobcast.topics import Topic, job_topic
 
@@ -57,8 +58,8 @@ class Job:
         self._clock = clock
         self._lease = lease
         self._sent: Facts | None = None
-        #: The epoch and the sequence of what the ledger took last.
-        self.place = "", 0
+        #: Of what the ledger took last.
+        self.position = Position()
         self._pace = EtaEstimator()
 
     @property
@@ -104,11 +105,10 @@ class Job:
 
     def _compare(self, ledger: Ledger, appended: Appended) -> None:
         """Let the topic go on under a new epoch when the store does not hold what it once said it did."""
-        epoch, sequence = self.place
-        expected = sequence + appended.stored
-        if appended.epoch == epoch and appended.sequence < expected:
-            ledger.advance_epoch(self.topic, epoch, expected)
-        self.place = appended.epoch, appended.sequence
+        expected = self.position.sequence + appended.stored
+        if appended.epoch == self.position.epoch and appended.sequence < expected:
+            ledger.advance_epoch(self.topic, appended.epoch, expected)
+        self.position = Position(appended.sequence, appended.epoch)
 
     def _settle(self, appended: Appended, facts: Facts, *, was_end: bool) -> None:
         if appended.outcome == "lost":  # only paused, and declared dead meanwhile: take it back

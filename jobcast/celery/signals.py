@@ -12,7 +12,8 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from celery import Celery, current_app, signals, states
+from celery import Celery, signals, states
+from celery.app import app_or_default
 
 from jobcast.celery.reporting import reporter_of
 from jobcast.celery.task import ProgressTask
@@ -166,8 +167,7 @@ def _appender(update: JobStatusUpdate, **options: Any) -> Callable[[Ledger], App
 
 
 def _current_app() -> Celery:
-    app: Any = current_app
-    found: Celery = app._get_current_object()
+    found: Celery = app_or_default()
     return found
 
 

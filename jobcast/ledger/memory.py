@@ -30,6 +30,7 @@ from jobcast.ledger.port import (
 from jobcast.ledger.redis import with_read
 from jobcast.models import TERMINAL_STATUSES
 from jobcast.payload import number
+from jobcast.position import Position
 from jobcast.topics import (
     BRAND,
     NOTIFICATION_READ,
@@ -98,10 +99,10 @@ class MemoryLedger(Ledger):
                 return Snapshot(record.sequence, record.epoch, recovered=True, events=missed)
             return Snapshot(record.sequence, record.epoch, events=_state(topic, record))
 
-    def positions(self, topics: Sequence[Topic]) -> list[tuple[int, str | None]]:
+    def positions(self, topics: Sequence[Topic]) -> list[Position]:
         with self._lock:
             records = [self._found(topic) for topic in topics]
-            return [(r.sequence, r.epoch) if r and r.sequence else (0, None) for r in records]
+            return [Position(r.sequence, r.epoch) if r and r.sequence else Position() for r in records]
 
     def advance_epoch(self, topic: Topic, epoch: str, seen: int) -> str | None:
         with self._lock:

@@ -17,6 +17,7 @@ from typing import Any, Final, Literal
 
 from jobcast.models import AnalyticsEvent, JobStatusUpdate, Notification
 from jobcast.payload import body_of
+from jobcast.position import Position
 from jobcast.topics import Topic, brand_topic, job_topic, user_topic
 
 #: Seconds a topic lives after its last event while it has not ended.
@@ -90,9 +91,9 @@ class Snapshot:
     recovered: bool = False
     events: Sequence[StoredEvent] = ()
 
-    def is_older_than(self, sequence: int, epoch: str | None) -> bool:
+    def is_older_than(self, seen: Position) -> bool:
         """Whether the store has forgotten a part of what was seen: it came back from an old copy."""
-        return self.epoch is not None and self.epoch == epoch and self.sequence < sequence
+        return self.epoch is not None and self.epoch == seen.epoch and self.sequence < seen.sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,8 +177,8 @@ class Ledger(ABC):
         """
 
     @abstractmethod
-    def positions(self, topics: Sequence[Topic]) -> list[tuple[int, str | None]]:
-        """Sequence and epoch of each topic; (0, None) for one that is not known."""
+    def positions(self, topics: Sequence[Topic]) -> list[Position]:
+        """The position of each topic."""
 
     @abstractmethod
     def advance_epoch(self, topic: Topic, epoch: str, seen: int) -> str | None:

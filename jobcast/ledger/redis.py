@@ -32,6 +32,7 @@ from jobcast.ledger.port import (
 )
 from jobcast.ledger.script import Script
 from jobcast.payload import number
+from jobcast.position import Position
 from jobcast.topics import (
     BRAND,
     JOB,
@@ -166,8 +167,8 @@ class RedisLedger(Ledger):
         return Snapshot(sequence, current_epoch, recovered=False, events=events)
 
     @_translate_errors
-    def positions(self, topics: Sequence[Topic]) -> list[tuple[int, str | None]]:
-        found: list[tuple[int, str | None]] = []
+    def positions(self, topics: Sequence[Topic]) -> list[Position]:
+        found: list[Position] = []
         for start in range(0, len(topics), POSITIONS_AT_ONCE):
             found += self._positions(topics[start : start + POSITIONS_AT_ONCE])
         return found
@@ -273,7 +274,7 @@ class RedisLedger(Ledger):
         head = envelope.head(topic, event)
         return [verb, self._channel(topic), head, event, new_epoch(), self._history, LIVE_TTL]
 
-    def _positions(self, topics: Sequence[Topic]) -> list[tuple[int, str | None]]:
+    def _positions(self, topics: Sequence[Topic]) -> list[Position]:
         with self._redis.pipeline(transaction=False) as pipe:
             for topic in topics:
                 pipe.hmget(_keys(topic)[0], "sequence", "epoch")
@@ -306,14 +307,14 @@ def _script(*, sharded: bool) -> bytes:
     return f"local PUBLISH = '{command}'\n{_SCRIPT}".encode()
 
 
-def _position(answer: Any) -> tuple[int, str | None]:
+def _position(answer: Any) -> Position:
     """A key that somebody else wrote is no topic, and must not hide the positions of all others."""
     if isinstance(answer, ResponseError) and _is_final(answer):
-        return 0, None
+        return Position()
     if isinstance(answer, Exception):
         raise answer
     sequence, epoch = answer
-    return int(sequence or 0), epoch
+    return Position(int(sequence or 0), epoch)
 
 
 def _expected(statuses: frozenset[str] | None) -> str:

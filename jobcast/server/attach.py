@@ -31,6 +31,7 @@ from jobcast.server.authorization import Authorizer, Identity
 from jobcast.server.client_address import Addresses, addresses_of
 from jobcast.server.connection_limits import ConnectionRegistry
 from jobcast.server.delivery.fanout import Fanout
+from jobcast.server.delivery.resync import Resync
 from jobcast.server.delivery.subscription_expiry import SubscriptionExpiry
 from jobcast.server.delivery.subscriptions import Subscriptions
 from jobcast.server.delivery.write_batch import WriteBatch
@@ -87,6 +88,7 @@ class Server:
     services: Services
     manager: FanoutManager
     fanout: Fanout
+    resync: Resync
     subscriptions: Subscriptions
     write_batch: WriteBatch
     sessions: Sessions
@@ -115,8 +117,9 @@ def attach(server: socketio.Server, settings: ServerSettings, options: Options |
     channels = _channels(settings)
     subscriptions = Subscriptions(on_unused=channels.leave)
     write_batch = WriteBatch(pause=lambda: server.sleep(0))
-    fanout = Fanout(subscriptions, ledger, settings.debounce_seconds, write_batch)
-    manager = FanoutManager(settings.store_url, channels, fanout, subscriptions)
+    fanout = Fanout(subscriptions, settings.debounce_seconds, write_batch)
+    resync = Resync(fanout, subscriptions, ledger)
+    manager = FanoutManager(settings.store_url, channels, fanout, resync, subscriptions)
     manager.take_over(server)
     server.packet_class = StrictPacket
     note_acks(server)
@@ -148,6 +151,7 @@ def attach(server: socketio.Server, settings: ServerSettings, options: Options |
         services=services,
         manager=manager,
         fanout=fanout,
+        resync=resync,
         subscriptions=subscriptions,
         write_batch=write_batch,
         sessions=sessions,

@@ -48,7 +48,7 @@ def forever(loop: Loop, server: Server, sleep: Sleep) -> None:
 
 
 def _release(server: Server, sleep: Sleep) -> None:
-    server.fanout.serve_those_behind()
+    server.resync.those_behind()
     due = server.fanout.debouncer.next_due()
     sleep(TICK_SECONDS if due is None else min(max(due, 0.001), TICK_SECONDS))
     server.fanout.release_due()
@@ -57,14 +57,14 @@ def _release(server: Server, sleep: Sleep) -> None:
 def _compare(server: Server, sleep: Sleep) -> None:
     sleep(COMPARE_EVERY * random.uniform(0.8, 1.2))  # noqa: S311
     if server.manager.listener.listening:
-        server.fanout.compare(lambda: sleep(server.settings.debounce_seconds + ON_ITS_WAY))
+        server.resync.compare(lambda: sleep(server.settings.debounce_seconds + ON_ITS_WAY))
 
 
 def _compare_again(server: Server, sleep: Sleep) -> None:
     """A store that is just back may be listened to before it can be read."""
     sleep(COMPARE_AGAIN)
-    if server.manager.listener.listening and not server.fanout.in_step:
-        server.fanout.resync()
+    if server.manager.listener.listening and not server.resync.in_step:
+        server.resync.everybody()
 
 
 def _pulse(server: Server, sleep: Sleep) -> None:

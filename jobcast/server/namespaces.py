@@ -148,13 +148,13 @@ class TopicNamespace(BaseNamespace):
         self._topic_of = topic_of
 
     def subscribe(self, sid: str, argument: Any) -> Answer:
-        place, identity = self._place(argument), self.identity(sid)
-        answer = self.subscriber.subscribe(sid, identity, place)
-        audit.note("subscribe", self.environ(sid), user=identity.user, sid=sid, topic=place.topic.room)
+        wanted, identity = self._wanted(argument), self.identity(sid)
+        answer = self.subscriber.subscribe(sid, identity, wanted)
+        audit.note("subscribe", self.environ(sid), user=identity.user, sid=sid, topic=wanted.topic.room)
         return answer
 
     def unsubscribe(self, sid: str, argument: Any) -> Answer:
-        topic = self._place(argument).topic
+        topic = self._wanted(argument).topic
         self.subscriber.unsubscribe(sid, topic)
         return {self._kind.id_field: topic.id}
 
@@ -165,15 +165,15 @@ class TopicNamespace(BaseNamespace):
 
     def topic_in(self, argument: Any) -> str | None:
         with contextlib.suppress(InvalidPayload):
-            return self._place(argument).topic.room
+            return self._wanted(argument).topic.room
         return None
 
-    def _place(self, argument: Any) -> Subscribe:
+    def _wanted(self, argument: Any) -> Subscribe:
         return parse_subscribe(argument, self._kind.id_field, self._topic_of)
 
     def _granted(self, sid: str, argument: Any) -> Topic:
         """The topic an event is about, if its sender may see it."""
-        topic = self._place(argument).topic
+        topic = self._wanted(argument).topic
         self.services.authorizer.check(self.identity(sid), topic)
         return topic
 

@@ -18,6 +18,7 @@ from limits.strategies import FixedWindowRateLimiter
 from jobcast.errors import InvalidPayload, LedgerRefused, LedgerUnavailable
 from jobcast.ledger import Ledger, Snapshot
 from jobcast.models import Subscribed
+from jobcast.position import Position
 from jobcast.server.authorization import Authorizer, Identity
 from jobcast.server.delivery.fanout import Fanout
 from jobcast.server.delivery.subscriptions import Subscription, Subscriptions
@@ -38,8 +39,7 @@ class Subscribe:
     """What a client says it has seen of a topic."""
 
     topic: Topic
-    since: int | None = None
-    epoch: str | None = None
+    since: Position | None = None
 
 
 def parse_subscribe(argument: object, id_field: str, topic_of: Callable[[str], Topic]) -> Subscribe:
@@ -49,7 +49,8 @@ def parse_subscribe(argument: object, id_field: str, topic_of: Callable[[str], T
     if not isinstance(argument, dict):
         raise InvalidPayload(f"expected an id or an object with {id_field}")
     known = subscribe_argument(argument, id_field)
-    return Subscribe(topic_of(argument[id_field]), known.since, known.epoch)
+    since = None if known.since is None else Position(known.since, known.epoch)
+    return Subscribe(topic_of(argument[id_field]), since)
 
 
 class Subscriber:
@@ -74,16 +75,16 @@ class Subscriber:
         self._channels = channels
         self._claims = FixedWindowRateLimiter(MemoryStorage())
 
-    def subscribe(self, sid: str, identity: Identity, place: Subscribe) -> dict[str, Any]:
+    def subscribe(self, sid: str, identity: Identity, wanted: Subscribe) -> dict[str, Any]:
         """Join, answer, send what was missed or else the state; raise RequestRefused."""
-        self._authorise(identity, place.topic)
+        self._authorise(identity, wanted.topic)
         self._check_limit(sid)
-        subscription = self._join(sid, place.topic)
-        self._channels.follow(place.topic)
+        subscription = self._join(sid, wanted.topic)
+        self._channels.follow(wanted.topic)
         try:
-            snapshot = self._read(place)
+            snapshot = self._read(wanted)
         except (LedgerUnavailable, LedgerRefused) as error:
-            self.unsubscribe(sid, place.topic)
+            self.unsubscribe(sid, wanted.topic)
             raise RequestRefused("unavailable", "the state cannot be read right now") from error
         return self._answer(subscription, snapshot)
 
@@ -101,13 +102,16 @@ class Subscriber:
         except (LedgerUnavailable, LedgerRefused) as error:
             raise RequestRefused("unavailable", "the state cannot be read right now") from error
 
-    def _read(self, place: Subscribe) -> Snapshot:
-        snapshot = self._ledger.read(place.topic, place.since, place.epoch)
-        if place.since is None or place.epoch is None or not snapshot.is_older_than(place.since, place.epoch):
+    def _read(self, wanted: Subscribe) -> Snapshot:
+        since = wanted.since
+        if since is None:
+            return self._ledger.read(wanted.topic)
+        snapshot = self._ledger.read(wanted.topic, *since)
+        if since.epoch is None or not snapshot.is_older_than(since):
             return snapshot
-        if self._claims.hit(CLAIMS, place.topic.room):
-            self._ledger.advance_epoch(place.topic, place.epoch, place.since)
-        return self._ledger.read(place.topic, place.since, place.epoch)
+        if self._claims.hit(CLAIMS, wanted.topic.room):
+            self._ledger.advance_epoch(wanted.topic, since.epoch, since.sequence)
+        return self._ledger.read(wanted.topic, *since)
 
     def _check_limit(self, sid: str) -> None:
         if self._subscriptions.count_of(sid) >= self._limit:

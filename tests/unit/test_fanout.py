@@ -11,6 +11,7 @@ from jobcast.errors import LedgerRefused, LedgerUnavailable
 from jobcast.ledger import MemoryLedger, Snapshot
 from jobcast.models import JobStatus, JobStatusUpdate
 from jobcast.server.delivery.fanout import Fanout
+from jobcast.server.delivery.resync import Resync
 from jobcast.server.delivery.subscriptions import Subscription, Subscriptions
 from jobcast.server.protocol.events import Event
 from jobcast.topics import Topic, job_topic
@@ -72,7 +73,8 @@ class Desk:
         self.channel: list[str] = []
         self.store = Store(self.channel.append)
         self.subscriptions = Subscriptions()
-        self.fanout = Fanout(self.subscriptions, self.store, 1.0, clock=self.clock)
+        self.fanout = Fanout(self.subscriptions, 1.0, clock=self.clock)
+        self.resync = Resync(self.fanout, self.subscriptions, self.store)
 
     def report(self, progress: float, status: JobStatus = "in_progress", job_id: str = "j") -> None:
         self.store.append_job(JobStatusUpdate(job_id=job_id, status=status, progress=progress))
@@ -103,8 +105,8 @@ def test_an_end_that_overtakes_a_comparison_is_told_once(desk):
     desk.channel.clear()  # lost
     desk.store.meanwhile = [lambda: desk.report(100, "completed"), desk.deliver]
     desk.store.meanwhile.reverse()
-    desk.fanout.resync()
-    desk.fanout.resync()
+    desk.resync.everybody()
+    desk.resync.everybody()
     assert page.places() == [1, 2, 3]
 
 
@@ -120,7 +122,7 @@ def test_what_was_held_back_before_the_store_was_lost_is_not_sent_after_what_was
     desk.store.lose_everything()
     desk.report(100, "completed")
     desk.channel.clear()  # nobody listened yet
-    desk.fanout.resync()
+    desk.resync.everybody()
     desk.clock.advance(2)
     desk.fanout.release_due()
     assert page.seen[-1]["status"] == "completed"
@@ -135,7 +137,7 @@ def test_whoever_leaves_while_the_ledger_is_read_for_it_is_sent_nothing_more(des
     desk.channel.clear()  # lost
     again: list[Page] = []
     desk.store.meanwhile = [lambda: again.append(desk.follow()[0])]
-    desk.fanout.resync()
+    desk.resync.everybody()
     assert (gone.places(), again[0].places()) == ([1], [2])
 
 
@@ -147,7 +149,7 @@ def test_a_client_that_reads_again_is_told_what_comes_meanwhile_in_its_turn(desk
     desk.deliver()
     page.reads = True
     desk.store.meanwhile = [desk.deliver, lambda: desk.report(100, "completed")]
-    desk.fanout.serve_those_behind()
+    desk.resync.those_behind()
     assert page.places() == [1, 2]
 
 
@@ -157,13 +159,13 @@ def test_what_arrives_while_the_ledger_cannot_be_read_is_delivered(desk):
     desk.report(10)
     desk.channel.clear()  # lost
     desk.store.away = True
-    desk.fanout.resync()
-    assert not desk.fanout.in_step
+    desk.resync.everybody()
+    assert not desk.resync.in_step
     desk.report(20)
     desk.deliver()
     desk.store.away = False
-    desk.fanout.resync()
-    assert desk.fanout.in_step
+    desk.resync.everybody()
+    assert desk.resync.in_step
     assert page.places() == [2]
 
 
@@ -177,7 +179,7 @@ def test_a_topic_that_cannot_be_read_keeps_no_other_from_being_compared(desk):
     desk.subscriptions.open("other", TOPIC, page).go_live([], 0, None)
     desk.store.broken = {broken}
     desk.subscriptions.of_room(broken.room)[0].sequence = 0
-    desk.fanout.resync()
+    desk.resync.everybody()
     assert page.places() == [1]
 
 
@@ -193,7 +195,7 @@ def test_a_store_that_comes_back_older_keeps_nobody_from_the_end(desk):
         desk.deliver()
         desk.clock.advance(2)
     come_back()
-    desk.fanout.resync()
+    desk.resync.everybody()
     desk.report(100, "completed")
     desk.deliver()
     assert page.places() == [1, 2, 3, 4, 1, 2]
@@ -208,13 +210,13 @@ def test_a_client_that_was_behind_when_the_store_came_back_older_reads_on(desk):
     come_back = desk.store.remember()
     desk.report(20)
     desk.deliver()
-    desk.fanout.resync()
+    desk.resync.everybody()
     page.reads = False
     desk.report(30, "pending")
     desk.deliver()
     come_back()
     page.reads = True
-    desk.fanout.serve_those_behind()
+    desk.resync.those_behind()
     assert [update["progress"] for update in page.seen] == [10, 20, 10]
     assert page.seen[1]["epoch"] != page.seen[2]["epoch"]
 
@@ -228,7 +230,7 @@ def test_what_is_delivered_while_positions_are_compared_is_not_taken_for_a_loss(
     desk.report(100, "completed")
     desk.deliver()
     desk.store.positions = lambda topics: [place]
-    desk.fanout.resync()
+    desk.resync.everybody()
     assert page.places() == [1, 2]
     assert desk.store.job("j").epoch == page.seen[0]["epoch"]
 
@@ -244,7 +246,7 @@ def test_what_is_on_its_way_from_an_epoch_that_is_over_is_not_sent(desk):
         desk.deliver()
     desk.report(40)
     desk.store.advance_epoch(TOPIC, subscription.epoch, 9)
-    desk.fanout.resync()
+    desk.resync.everybody()
     desk.clock.advance(2)
     desk.deliver()
     desk.clock.advance(2)
@@ -263,7 +265,7 @@ def test_a_store_that_goes_back_to_an_epoch_that_was_over_is_given_another_one(d
     desk.deliver()
     for _ in range(2):
         come_back()
-        desk.fanout.resync()
+        desk.resync.everybody()
     desk.report(100, "completed")
     desk.deliver()
     epochs = [update["epoch"] for update in page.seen]
@@ -278,10 +280,10 @@ def test_what_is_on_its_way_during_a_comparison_is_no_gap(desk):
     desk.deliver()
     pages = [desk.follow(name=f"page{number}")[0] for number in range(3)]
     desk.report(20, "pending")
-    desk.fanout.compare(desk.deliver)
+    desk.resync.compare(desk.deliver)
     assert desk.fanout.counters.resynced == 0
     desk.report(30)
-    desk.fanout.compare(desk.channel.clear)  # lost
+    desk.resync.compare(desk.channel.clear)  # lost
     assert desk.fanout.counters.resynced == 3
     assert [page.places() for page in pages] == [[1, 2, 3]] * 3
 
@@ -295,5 +297,5 @@ def test_a_comparison_finds_a_store_that_came_back_older(desk):
     desk.report(20, "pending")
     desk.deliver()
     come_back()
-    desk.fanout.compare(lambda: None)
+    desk.resync.compare(lambda: None)
     assert [update["progress"] for update in page.seen] == [10, 20, 10]

@@ -6,23 +6,20 @@ is capped per room, however many workers report it; everything else goes out at 
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from jobcast import envelope
 from jobcast.debounce import Debouncer
 from jobcast.envelope import Cut
-from jobcast.errors import JobcastError, LedgerRefused, LedgerUnavailable
-from jobcast.ledger import Ledger, Snapshot
+from jobcast.ledger import Snapshot
+from jobcast.position import Position
 from jobcast.server.delivery.subscriptions import PositionedEvent, Subscription, Subscriptions
 from jobcast.server.delivery.write_batch import WriteBatch
 from jobcast.server.protocol.events import Event
 from jobcast.topics import JOB, Topic
-
-logger = logging.getLogger(__name__)
 
 #: Seconds of work before what came of it is sent and others on the hub get their turn.
 SLICE_SECONDS: Final = 0.008
@@ -45,13 +42,12 @@ class Deliveries:
 class Fanout:
     """Delivers envelopes to subscriptions; ``interval`` is the rate cap per job, in seconds.
 
-    What subscriptions are offered goes out with the next flush of the ``outbox``.
+    What subscriptions are offered goes out with the next flush of the ``write_batch``.
     """
 
     def __init__(
         self,
         subscriptions: Subscriptions,
-        ledger: Ledger,
         interval: float,
         write_batch: WriteBatch | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -60,10 +56,7 @@ class Fanout:
         #: Subscriptions of clients that do not read, in the order they fell behind.
         self.behind: dict[Subscription, None] = {}
         self.debouncer: Debouncer[str, Cut] = Debouncer(interval, clock)
-        #: Whether the last resync came to its end; a store that is just back may not answer yet.
-        self.in_step = True
         self._subscriptions = subscriptions
-        self._ledger = ledger
         self._write_batch = write_batch or WriteBatch()
         self._clock = clock
         self._slice_ends = 0.0
@@ -108,59 +101,16 @@ class Fanout:
 
     def answer(self, subscription: Subscription, snapshot: Snapshot) -> None:
         """Send a new subscriber what the ledger said, and let it go live."""
-        state = self._state(subscription.topic, snapshot)
-        subscription.go_live(state, snapshot.sequence, snapshot.epoch)
+        self.bring_up(subscription, snapshot)
+        self._write_batch.flush()
+
+    def bring_up(self, subscription: Subscription, snapshot: Snapshot) -> int:
+        """Send a subscription that holds back what the ledger said, then what came meanwhile; how much."""
+        state = self.state(subscription.topic, snapshot)
+        sent = subscription.go_live(state, snapshot.sequence, snapshot.epoch)
         if subscription.behind:
             self.behind[subscription] = None
-        self._write_batch.flush()
-
-    def serve_those_behind(self) -> None:
-        """Bring clients that read again up to what the ledger says."""
-        for subscription in list(self.behind):
-            if not self._subscriptions.is_open(subscription):
-                del self.behind[subscription]
-            elif subscription.transport.has_room():
-                del self.behind[subscription]
-                self._try_to_bring_up(subscription)
-
-    def _try_to_bring_up(self, subscription: Subscription) -> None:
-        try:
-            self._bring_up(subscription)
-        except LedgerUnavailable:
-            self.behind[subscription] = None
-        except LedgerRefused as error:
-            logger.warning("%s cannot be read: %s", subscription.topic.room, error)
-        self._write_batch.flush()
-
-    def resync(self, topics: Sequence[Topic] | None = None) -> None:
-        """Bring everybody here up to what the ledger says; after any gap on the channel."""
-        topics = self._subscriptions.topics() if topics is None else topics
-        try:
-            for topic, position in zip(topics, self._ledger.positions(topics), strict=True):
-                self._catch_up(topic, *position)
-                self._write_batch.flush()
-            self.in_step = True
-        except LedgerUnavailable as error:
-            self._put_off(error)
-
-    def compare(self, pause: Callable[[], None]) -> None:
-        """Look for a gap that nobody told of; what is on its way has the time of ``pause`` to arrive."""
-        topics = self._subscriptions.topics()
-        try:
-            positions = dict(zip(topics, self._ledger.positions(topics), strict=True))
-        except LedgerUnavailable as error:
-            self._put_off(error)
-            return
-        ahead = [topic for topic in topics if self._reached(topic, positions[topic][1]) > positions[topic][0]]
-        pause()
-        short = [topic for topic in topics if self._short_of(topic, *positions[topic])]
-        if ahead or short:
-            self.resync([*ahead, *short])
-
-    def _put_off(self, error: LedgerUnavailable) -> None:
-        if self.in_step:
-            logger.warning("resync is put off: %s", error)
-        self.in_step = False
+        return sent
 
     def _cap(self, cut: Cut) -> None:
         if not cut.room.startswith(JOB.name):
@@ -192,74 +142,20 @@ class Fanout:
             if number % CLIENTS_PER_TURN == 0:
                 self.breathe_if_due()
 
-    def _live(self, topic: Topic) -> list[Subscription]:
-        """Those who are sent what comes, and wait for nothing else."""
-        return [s for s in self._subscriptions.of_room(topic.room) if s.waiting is None and not s.behind]
-
-    def _reached(self, topic: Topic, epoch: str | None) -> int:
-        """How far somebody here was brought in this epoch."""
-        return max((subscription.reached(epoch) for subscription in self._live(topic)), default=0)
-
-    def _short_of(self, topic: Topic, sequence: int, epoch: str | None) -> list[Subscription]:
-        """Those who were not brought there. A topic that is not known will be restored by who reports it."""
-        if epoch is None:
-            return []
-        return [s for s in self._live(topic) if s.epoch != epoch or s.sequence < sequence]
-
-    def _catch_up(self, topic: Topic, sequence: int, epoch: str | None) -> None:
-        try:
-            if epoch is not None and (reached := self._reached(topic, epoch)) > sequence:
-                # The store came back older than what somebody here was sent.
-                epoch = self._ledger.advance_epoch(topic, epoch, reached)
-            for subscription in self._short_of(topic, sequence, epoch):
-                self._bring_up(subscription)
-        except LedgerRefused as error:  # for ever, and must not keep the others waiting
-            logger.warning("%s cannot be read: %s", topic.room, error)
-
-    def _bring_up(self, subscription: Subscription) -> None:
-        if subscription.waiting is not None:
-            return  # somebody else is at it
-        snapshot = self._read(subscription)
-        if not self._subscriptions.is_open(subscription):
-            return  # left, or joined anew, while the ledger was read
-        missed = self._state(subscription.topic, snapshot)
-        self.counters.resynced += 1
-        self.counters.delivered += subscription.go_live(missed, snapshot.sequence, snapshot.epoch)
-        if subscription.behind:
-            self.behind[subscription] = None
-
-    def _read(self, subscription: Subscription) -> Snapshot:
-        """What the ledger says; what arrives meanwhile must not overtake it, so it waits."""
-        subscription.hold()
-        try:
-            return self._read_on(subscription)
-        except JobcastError:
-            subscription.let_go()
-            raise
-
-    def _read_on(self, subscription: Subscription) -> Snapshot:
-        topic, since, epoch = subscription.topic, subscription.sequence, subscription.epoch
-        snapshot = self._ledger.read(topic, since, epoch)
-        reached = subscription.reached(snapshot.epoch)
-        if snapshot.epoch is None or reached <= snapshot.sequence:
-            return snapshot
-        self._ledger.advance_epoch(topic, snapshot.epoch, reached)
-        return self._ledger.read(topic, since, epoch)
-
-    def _state(self, topic: Topic, snapshot: Snapshot) -> list[PositionedEvent]:
+    def state(self, topic: Topic, snapshot: Snapshot) -> list[PositionedEvent]:
         """A snapshot's events; what was held back of an epoch that is over is not sent after them."""
         held = self.debouncer.held(topic.room)
         if held is not None and held.epoch != snapshot.epoch:
             self.debouncer.forget(topic.room)
-        return packets(topic, snapshot)
+        return events_of(topic, snapshot)
 
 
-def packets(topic: Topic, snapshot: Snapshot) -> list[PositionedEvent]:
+def events_of(topic: Topic, snapshot: Snapshot) -> list[PositionedEvent]:
     """A snapshot's events as sequence, epoch and encoded event."""
     found = []
     for stored in snapshot.events:
         payload = stored.payload.encode()
-        sequence, epoch = envelope.position(payload) or (snapshot.sequence, snapshot.epoch or "")
+        at = envelope.position(payload) or Position(snapshot.sequence, snapshot.epoch)
         event = Event(topic.namespace.encode(), stored.event.encode(), payload)
-        found.append((sequence, epoch, event))
+        found.append((at.sequence, at.epoch or "", event))
     return found

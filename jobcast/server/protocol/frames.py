@@ -98,8 +98,8 @@ class Inbound:
     @property
     def is_clean(self) -> bool:
         """Whether nothing is half read."""
-        decoder = self._protocol._frame_decoder
-        message = self._protocol._message_decoder
+        decoder = self._protocol._frame_decoder  # noqa: SLF001  # wsproto does not say; a contract test does
+        message = self._protocol._message_decoder  # noqa: SLF001
         return not len(decoder.buffer) and decoder.header is None and message.opcode is None
 
     def _take(self, opcode: Opcode, payload: object, finished: bool) -> Iterator[Message]:

@@ -17,6 +17,7 @@ from engineio.packet import MESSAGE, Packet
 from jobcast.ledger.connection import connect
 from jobcast.server.delivery.direct import DirectConnection
 from jobcast.server.delivery.fanout import CLIENTS_PER_TURN, Fanout
+from jobcast.server.delivery.resync import Resync
 from jobcast.server.delivery.subscriptions import Subscriptions
 from jobcast.server.protocol.events import frame_of
 from jobcast.server.redis import stock_emits as incoming
@@ -38,7 +39,12 @@ class FanoutManager(Rooms):
     name = "jobcast"
 
     def __init__(
-        self, url: str, channels: Channels | Shards, fanout: Fanout, subscriptions: Subscriptions
+        self,
+        url: str,
+        channels: Channels | Shards,
+        fanout: Fanout,
+        resync: Resync,
+        subscriptions: Subscriptions,
     ) -> None:
         super().__init__(subscriptions, channels.shared)
         self._shards = channels if isinstance(channels, Shards) else None
@@ -46,10 +52,11 @@ class FanoutManager(Rooms):
             channels = Channels(channels.shared, per_topic=False)
         self._redis: redis.Redis = connect(url)
         self._fanout = fanout
+        self._resync = resync
         self.listener = Listener(
             dialler(url),
             channels,
-            on_listening=fanout.resync,
+            on_listening=resync.everybody,
             on_idle=fanout.flush,
             sleep=lambda seconds: self.server.sleep(seconds),
         )
@@ -66,7 +73,7 @@ class FanoutManager(Rooms):
         if self._shards is not None:
             self._shards.start(
                 Hub(
-                    on_listening=self._fanout.resync,
+                    on_listening=self._resync.everybody,
                     on_idle=self._fanout.flush,
                     consume=self._consume,
                     spawn=self.server.start_background_task,
