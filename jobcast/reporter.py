@@ -25,7 +25,7 @@ from jobcast.circuit_breaker import FIRST_PAUSE, CircuitBreaker
 from jobcast.confirmations import EndConfirmations
 from jobcast.debounce import Debouncer
 from jobcast.errors import LedgerRefused, LedgerUnavailable
-from jobcast.job import Delivery, Job
+from jobcast.job import Delivery, End, Job
 from jobcast.ledger.port import Appended, Ledger
 from jobcast.models import JobStatus
 from jobcast.progress import Progress
@@ -35,6 +35,8 @@ logger = logging.getLogger(__name__)
 
 #: Events that may wait for the ledger, besides one state per job; the oldest goes first.
 BACKLOG_LIMIT: Final = 10_000
+#: Jobs whose end was told as expected that are remembered, until somebody knows; the oldest goes first.
+EXPECTED_LIMIT: Final = 1_000
 #: Seconds a stopping process waits for what is still to be delivered.
 CLOSE_TIMEOUT: Final = 5.0
 
@@ -54,6 +56,7 @@ class _State:
     mail: deque[tuple[Key | None, bool, Delivery]] = field(default_factory=deque)
     outbox: OrderedDict[Key, Delivery] = field(default_factory=OrderedDict)
     ends: EndConfirmations = field(default_factory=EndConfirmations)
+    told_as_expected: OrderedDict[str, Job] = field(default_factory=OrderedDict)
     busy: bool = False
     hurry: bool = False
     closing: bool = False
@@ -114,19 +117,41 @@ class Reporter:
         job = self._state.jobs.get(job_id)
         return job.progress if job else None
 
-    def end_job(self, job_id: str, status: JobStatus, error: str | None = None) -> bool:
+    def end_job(
+        self, job_id: str, status: JobStatus, error: str | None = None, error_type: str | None = None
+    ) -> bool:
         """Say how a job that was started here ended; False when it was not started here."""
+        end = End(status, error, error_type)
         job = self._state.jobs.get(job_id)
         if job is None:
-            return False
-        job.end(status, error)
+            return self._correct(job_id, end)
+        job.end(end)
         self._wake()
         return True
+
+    def expect_end(
+        self, job_id: str, status: JobStatus, error: str | None = None, error_type: str | None = None
+    ) -> None:
+        """Say how a job that was started here will probably end; ``end_job`` may know better.
+
+        It is told after a short while, or as soon as ``settle_job`` says that nobody will.
+        """
+        job = self._state.jobs.get(job_id)
+        if job is not None:
+            job.expect(End(status, error, error_type))
+            self._wake()
+
+    def settle_job(self, job_id: str) -> None:
+        """End a job as expected; one of which nothing is expected is abandoned."""
+        job = self._state.jobs.get(job_id)
+        if job is not None and not job.settle():
+            self.abandon_job(job_id)
+        self._wake()
 
     def abandon_job(self, job_id: str) -> None:
         """Stop reporting a job that has not ended: another process knows, or will know, how it did."""
         job = self._state.jobs.get(job_id)
-        if job is not None and job.ended is None:
+        if job is not None and job.ended is None and job.expected_at is None:
             del self._state.jobs[job_id]
 
     def post(self, delivery: Delivery, key: Key | None = None, *, urgent: bool = False) -> None:
@@ -149,6 +174,8 @@ class Reporter:
     def close(self, timeout: float = CLOSE_TIMEOUT) -> None:
         """Deliver what is left, for at most ``timeout`` seconds, and say what could not be."""
         self._state.hurry = True
+        for job in list(self._state.jobs.values()):
+            job.settle()
         if not self._is_idle() and not self.flush(timeout):
             for delivery in self._undelivered():
                 logger.error("not delivered before the process stopped: %s", delivery.topic.room)
@@ -213,6 +240,7 @@ class Reporter:
             waits.append(max(self._renew_at, self._breaker.retry_at) - self._clock())
         if self._state.outbox:
             waits.append(self._breaker.retry_at - self._clock())
+        waits += [at - self._clock() for job in list(self._state.jobs.values()) if (at := job.expected_at)]
         if (look_at := self._state.ends.next_due) is not None:
             waits.append(max(look_at, self._breaker.retry_at) - self._clock())
         return max(0.0, min(waits))
@@ -241,10 +269,15 @@ class Reporter:
 
     def _look_around(self) -> None:
         for job in list(self._state.jobs.values()):
-            self._look_at(job)
+            try:
+                self._look_at(job)
+            except Exception:  # noqa: BLE001  # one job must not keep the others from being seen
+                self._give_up(job)
 
     def _look_at(self, job: Job) -> None:
         key = (job.topic, "")
+        if self._is_due(job.expected_at) and job.settle():
+            self._remember_expected(job)
         if job.changed:
             ready = self._debouncer.offer(key, (key, job), urgent=job.urgent)
             if ready:
@@ -253,6 +286,28 @@ class Reporter:
             job.progress.rest()
             if job.changed:  # reported between the look and the rest
                 self._state.wake.set()
+
+    def _remember_expected(self, job: Job) -> None:
+        told = self._state.told_as_expected
+        told[job.progress.job_id] = job
+        while len(told) > EXPECTED_LIMIT:
+            told.popitem(last=False)
+
+    def _correct(self, job_id: str, end: End) -> bool:
+        """Somebody knows how a job ended that was told to have ended as expected."""
+        job = self._state.told_as_expected.pop(job_id, None)
+        if job is None:
+            return False
+        if job.correct(end):
+            self.post(job)
+        return True
+
+    def _give_up(self, job: Job) -> None:
+        """Say no more of a job whose reports cannot be read."""
+        self.counters.dropped += 1
+        logger.exception("job %s cannot be reported any more", job.progress.job_id)
+        job.over = True
+        self._state.jobs.pop(job.progress.job_id, None)
 
     def _put(self, key: Key, delivery: Delivery) -> None:
         outbox = self._state.outbox
@@ -270,6 +325,9 @@ class Reporter:
             action()
         except LedgerUnavailable as error:
             self._note_failure(error)
+        except Exception:  # what else is to be done in this step must not suffer from it
+            self.counters.failed += 1
+            logger.exception("the reporter goes on after an error of its own")
         else:
             self._note_success()
 
@@ -300,13 +358,18 @@ class Reporter:
                 self._after_job(delivery, appended)
 
     def _append(self, delivery: Delivery) -> Appended | None:
-        """Deliver; None when the store will never take it, which must not hold up the rest."""
+        """Deliver; None when it can never be, which must not hold up the rest."""
         try:
             appended = delivery.deliver(self._ledger)
-        except LedgerRefused:
+        except LedgerUnavailable:
+            raise
+        except Exception as error:  # an odd value is somebody's mistake, and costs no other job its reports
             self.counters.dropped += 1
             logger.exception("dropped an event of %s", delivery.topic.room)
-            return None
+            if isinstance(error, LedgerRefused) or not isinstance(delivery, Job) or delivery.bare:
+                return None
+            delivery.bare = True
+            return self._append(delivery)
         self.counters.delivered += 1
         return appended
 
@@ -314,7 +377,7 @@ class Reporter:
         if appended is None:
             job.over = True
         elif appended.cancel_requested and job.ended is None:
-            job.progress.cancel()
+            self._cancel(job)
         if job.over:
             self._debouncer.forget((job.topic, ""))
             if self._state.jobs.get(job.progress.job_id) is job:
@@ -329,7 +392,13 @@ class Reporter:
         self._renew_at = self._clock() + self._lease / 2
         if jobs:
             for room in self._ledger.touch([job.topic for job in jobs.values()], self._lease):
-                jobs[room].progress.cancel()
+                self._cancel(jobs[room])
+
+    def _cancel(self, job: Job) -> None:
+        """Stop the task at its next report; and let those who watch know that it is asked to."""
+        if not job.cancel_requested:
+            job.cancel_requested = True
+            job.progress.cancel()
 
     def _is_due(self, at: float | None) -> bool:
         return at is not None and self._clock() >= at
