@@ -8,7 +8,7 @@ from jobcast.broadcaster import (
 )
 from jobcast.errors import InvalidPayload, InvalidSetting, JobCancelled, JobcastError
 from jobcast.models import AnalyticsData, AnalyticsEvent, JobStatusUpdate, Notification
-from jobcast.progress import Progress
+from jobcast.progress import Progress, current, track
 from jobcast.settings import Settings
 
 __version__ = "0.1.0"
@@ -27,5 +27,7 @@ __all__ = [
     "broadcast_analytics_event",
     "broadcast_job_update",
     "configure",
+    "current",
     "send_notification_to_user",
+    "track",
 ]

@@ -22,11 +22,15 @@ EXPECTED_AFTER: Final = 0.5
 
 
 class End(NamedTuple):
-    """How a job ends: a status, and for one that went wrong the words and the type of its exception."""
+    """How a job ends: a status, and for one that went wrong the words and the type of its exception.
+
+    A ``pending`` job is run again: as its next attempt, or where it was ``replaced`` as whatever comes next.
+    """
 
     status: JobStatus
     error: str | None = None
     error_type: str | None = None
+    replaced: bool = False
 
 
 class Delivery(Protocol):
@@ -69,6 +73,9 @@ class Job:
         self.cancel_requested = False
         #: Only counts are sent: something else in its reports could not be.
         self.bare = False
+        #: Seconds a task may ignore that it was cancelled, and what ends it then.
+        self.grace: float | None = None
+        self.terminate: Callable[[], None] = lambda: None
         self._expected: tuple[float, End] | None = None
         self._retries = retries
         self._meta = meta
@@ -175,11 +182,11 @@ class Job:
             self._show(said[0])
 
     def _update(self, facts: Facts, ended: End | None) -> JobStatusUpdate:
-        status, error, error_type = ended or End("in_progress")
+        status, error, error_type, replaced = ended or End("in_progress")
         attempt = self.attempt
         if self.bare:
             facts = Facts(facts.completed, facts.total, None, None, None)
-        if status == "pending" and attempt is not None:  # a retry: waiting, as the next attempt
+        if status == "pending" and attempt is not None and not replaced:  # a retry, as the next attempt
             facts, attempt = Facts(0, None, "waiting to be retried", None, None), attempt + 1
         self._pace.observe(self._clock(), facts.done)
         pace = self._pace if status == "in_progress" else None

@@ -11,6 +11,7 @@ import logging
 import operator
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from threading import get_ident
 from types import TracebackType
@@ -368,6 +369,16 @@ _current: ContextVar[Progress | None] = ContextVar("jobcast_progress", default=N
 def current() -> Progress:
     """The progress of the job that runs here, wherever in its call stack; a detached one outside a job."""
     return _current.get() or Progress("")
+
+
+@contextmanager
+def running_as(progress: Progress) -> Iterator[None]:
+    """Make this what ``current()`` finds in here."""
+    token = _current.set(progress)
+    try:
+        yield
+    finally:
+        _current.reset(token)
 
 
 def track(

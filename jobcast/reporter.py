@@ -103,12 +103,25 @@ class Reporter:
         self._reset()
         os.register_at_fork(after_in_child=self._reset)
 
-    def start_job(self, job_id: str, *, retries: int = 0, meta: Mapping[str, str] | None = None) -> Progress:
-        """Say that this process works on the job, and return what its task reports through."""
+    def start_job(
+        self,
+        job_id: str,
+        *,
+        retries: int = 0,
+        meta: Mapping[str, str] | None = None,
+        grace: float | None = None,
+        terminate: Callable[[], None] = lambda: None,
+    ) -> Progress:
+        """Say that this process works on the job, and return what its task reports through.
+
+        A task that goes on for ``grace`` seconds after its job was cancelled is to be ended by ``terminate``.
+        """
         progress = Progress(job_id, wake=self._wake)
         if not self._state.jobs:
             self._renew_at = self._clock() + self._lease / 2  # beginning gives the first lease
-        self._state.jobs[job_id] = Job(progress, retries, meta or {}, self._clock, self._lease)
+        job = Job(progress, retries, meta or {}, self._clock, self._lease)
+        job.grace, job.terminate = grace, terminate
+        self._state.jobs[job_id] = job
         self._wake()
         return progress
 
@@ -148,11 +161,19 @@ class Reporter:
             self.abandon_job(job_id)
         self._wake()
 
-    def abandon_job(self, job_id: str) -> None:
+    def replace_job(self, job_id: str) -> None:
+        """Say that something else goes on under the id of a job that was started here."""
+        job = self._state.jobs.get(job_id)
+        if job is not None:
+            job.end(End("pending", replaced=True))
+            self._wake()
+
+    def abandon_job(self, job_id: str, *, unless_expected: bool = False) -> None:
         """Stop reporting a job that has not ended: another process knows, or will know, how it did."""
         job = self._state.jobs.get(job_id)
-        if job is not None and job.ended is None and job.expected_at is None:
-            del self._state.jobs[job_id]
+        if job is None or job.ended is not None or (unless_expected and job.expected_at is not None):
+            return
+        del self._state.jobs[job_id]
 
     def post(self, delivery: Delivery, key: Key | None = None, *, urgent: bool = False) -> None:
         """Deliver something soon, in order; with a ``key``, a newer one replaces it meanwhile."""
@@ -399,6 +420,20 @@ class Reporter:
         if not job.cancel_requested:
             job.cancel_requested = True
             job.progress.cancel()
+            if job.grace is not None:
+                timer = threading.Timer(job.grace, self._terminate, [job])
+                timer.daemon = True
+                timer.start()
+
+    def _terminate(self, job: Job) -> None:
+        """In a thread of its own, as it may take long."""
+        if self._state.jobs.get(job.progress.job_id) is not job or job.ended is not None:
+            return
+        logger.warning("job %s ignores that it was cancelled, its process is ended", job.progress.job_id)
+        try:
+            job.terminate()
+        except Exception:
+            logger.exception("job %s cannot be terminated", job.progress.job_id)
 
     def _is_due(self, at: float | None) -> bool:
         return at is not None and self._clock() >= at
