@@ -17,10 +17,11 @@ import os
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Final, Literal
 
+from jobcast.busy_jobs import BusyJobs
 from jobcast.circuit_breaker import FIRST_PAUSE, CircuitBreaker
 from jobcast.confirmations import EndConfirmations
 from jobcast.debounce import Debouncer
@@ -56,6 +57,7 @@ class _State:
     mail: deque[tuple[Key | None, bool, Delivery]] = field(default_factory=deque)
     outbox: OrderedDict[Key, Delivery] = field(default_factory=OrderedDict)
     ends: EndConfirmations = field(default_factory=EndConfirmations)
+    others: BusyJobs | None = None
     told_as_expected: OrderedDict[str, Job] = field(default_factory=OrderedDict)
     busy: bool = False
     hurry: bool = False
@@ -175,6 +177,14 @@ class Reporter:
             return
         del self._state.jobs[job_id]
 
+    def renew_for(self, running: Callable[[], Iterable[str]]) -> None:
+        """Renew the leases of jobs that live processes run which cannot do so themselves.
+
+        ``running`` names the jobs of all such processes of this one, whenever it is asked.
+        """
+        self._state.others = BusyJobs(running, self._lease)
+        self._wake()
+
     def post(self, delivery: Delivery, key: Key | None = None, *, urgent: bool = False) -> None:
         """Deliver something soon, in order; with a ``key``, a newer one replaces it meanwhile."""
         if len(self._state.mail) >= BACKLOG_LIMIT:
@@ -210,6 +220,8 @@ class Reporter:
             self._attempt(self._deliver)
         if self._state.jobs and self._breaker.allows and self._clock() >= self._renew_at:
             self._attempt(self._renew)
+        if self._state.others and self._is_due(self._state.others.due_at) and self._breaker.allows:
+            self._attempt(self._renew_for_others)
         if self._is_due(self._state.ends.next_due) and self._breaker.allows:
             self._attempt(self._look_at_ends)
         self._look_around()  # a job that moved meanwhile waits its turn; any other may rest
@@ -259,6 +271,8 @@ class Reporter:
             waits.append(due)
         if self._state.jobs:
             waits.append(max(self._renew_at, self._breaker.retry_at) - self._clock())
+        if self._state.others is not None:
+            waits.append(max(self._state.others.due_at, self._breaker.retry_at) - self._clock())
         if self._state.outbox:
             waits.append(self._breaker.retry_at - self._clock())
         waits += [at - self._clock() for job in list(self._state.jobs.values()) if (at := job.expected_at)]
@@ -414,6 +428,10 @@ class Reporter:
         if jobs:
             for room in self._ledger.touch([job.topic for job in jobs.values()], self._lease):
                 self._cancel(jobs[room])
+
+    def _renew_for_others(self) -> None:
+        if self._state.others is not None:
+            self._state.others.look(self._ledger, self._clock())
 
     def _cancel(self, job: Job) -> None:
         """Stop the task at its next report; and let those who watch know that it is asked to."""

@@ -40,6 +40,7 @@ def connect_signals() -> None:
         (signals.task_revoked, _revoked),
         (signals.task_postrun, _returned),
         (signals.task_unknown, _unknown),
+        (signals.worker_ready, _ready),
         (signals.worker_process_shutdown, _stopping),
         (signals.worker_shutdown, _stopping),
     ):
@@ -147,6 +148,22 @@ def _unknown(*, name: str, id: str, **_: Any) -> None:
         return end_elsewhere(ledger, id, "failed", error) if ledger.job(id) else None
 
     reporter_of(_current_app()).post(Event(job_topic(valid_id(id)), fail_if_known))
+
+
+@_never_raising
+def _ready(*, sender: Any, **_: Any) -> None:
+    """The parent of a prefork pool vouches for its children: one that is busy in C code cannot renew a lease.
+
+    It would know if one were gone.
+    """
+    if type(sender.pool).__module__ == "celery.concurrency.prefork":
+        reporter_of(sender.app).renew_for(_running_jobs)
+
+
+def _running_jobs() -> list[str]:
+    from celery.worker import state  # only in a worker
+
+    return [request.id for request in tuple(state.active_requests) if is_reported(request.task)]
 
 
 @_never_raising

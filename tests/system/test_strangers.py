@@ -12,6 +12,7 @@ import pytest
 from celery import chain, chord
 from celery.exceptions import TaskRevokedError
 
+from jobcast.ledger.sweeper import Sweeper
 from jobcast.models import JobStatusUpdate
 from jobcast.topics import job_topic
 from tests.stack import Stack, wait_for
@@ -259,3 +260,18 @@ def test_a_task_that_is_excluded_is_no_job(run, strangers):
 
 def test_a_job_shows_the_stage_in_which_it_failed(run, strangers):
     assert run.end(strangers.stages).progress == 87.5
+
+
+def test_a_job_whose_process_is_busy_in_c_code_is_not_lost(run, strangers):
+    """Its parent vouches for it, and says that it is busy, until it reports again."""
+    sweeper = Sweeper(run.ledger, LEASE_MS / 1000, lambda job_id: None)
+    result = run.start(strangers.holds, 3)
+
+    def swept() -> bool:
+        sweeper.sweep()
+        return (job := run.job(result)) is not None and job.is_terminal
+
+    wait_for(swept, 15, "the end")
+    assert run.job(result).status == "completed"
+    assert any(event.get("busy") for event in run.events(result))
+    assert run.job(result).busy is None

@@ -665,3 +665,22 @@ def test_an_end_that_the_store_kept_is_told_once(desk):
     desk.pass_time(10)
     assert [update["status"] for update in desk.store.sent].count("completed") == 2
     assert looked == [2]
+
+
+def test_a_process_next_to_a_busy_one_renews_its_lease_and_says_that_it_is_busy(desk):
+    """Until the busy one does so itself; a job of nobody's runs out."""
+    desk.store.append_job(JobStatusUpdate(job_id="gone", status="in_progress"), begin=True, lease=5)
+    desk.reporter.start_job("blocked")
+    desk.pass_time(1)
+    parent = Reporter(desk.store, lease=5.0, clock=desk.clock, threaded=False)
+    parent.renew_for(lambda: ["blocked"])
+    for _ in range(30):
+        desk.clock.advance(1)
+        parent.step()
+    assert [lease.topic.id for lease in desk.store.overdue()] == ["gone"]
+    assert desk.store.job("blocked").busy
+    for _ in range(20):
+        desk.pass_time(1)
+        parent.step()
+    assert desk.store.job("blocked").busy is None
+    assert len([update for update in desk.store.sent if update.get("busy")]) == 1
