@@ -1,4 +1,4 @@
-"""What ``jobcast.celery.visibility`` leans on below kombu's public surface, and what is done when it moves."""
+"""What ``jobcast.celery.visibility`` leans on below kombu's public surface, and what if it moves."""
 
 from __future__ import annotations
 
