@@ -98,7 +98,7 @@ class Reporter:
     ) -> None:
         self._ledger = ledger
         self._interval = interval
-        self._lease = lease
+        self.lease = lease
         self._clock = clock
         self._threaded = threaded
         self._numbers = itertools.count()
@@ -120,8 +120,8 @@ class Reporter:
         """
         progress = Progress(job_id, wake=self._wake)
         if not self._state.jobs:
-            self._renew_at = self._clock() + self._lease / 2  # beginning gives the first lease
-        job = Job(progress, retries, meta or {}, self._clock, self._lease)
+            self._renew_at = self._clock() + self.lease / 2  # beginning gives the first lease
+        job = Job(progress, retries, meta or {}, self._clock, self.lease)
         job.grace, job.terminate = grace, terminate
         self._state.jobs[job_id] = job
         self._wake()
@@ -182,8 +182,12 @@ class Reporter:
 
         ``running`` names the jobs of all such processes of this one, whenever it is asked.
         """
-        self._state.others = BusyJobs(running, self._lease)
+        self._state.others = BusyJobs(running, self.lease)
         self._wake()
+
+    def beside(self) -> tuple[Ledger, BusyJobs]:
+        """For a thread that looks after the jobs of this process while its loop is blocked."""
+        return self._ledger.again(), BusyJobs(lambda: list(self._state.jobs), self.lease)
 
     def post(self, delivery: Delivery, key: Key | None = None, *, urgent: bool = False) -> None:
         """Deliver something soon, in order; with a ``key``, a newer one replaces it meanwhile."""
@@ -266,7 +270,7 @@ class Reporter:
 
     def _next_wake(self) -> float:
         """Seconds until there is something to do, if nothing is reported before."""
-        waits = [self._lease]
+        waits = [self.lease]
         if (due := self._debouncer.next_due()) is not None:
             waits.append(due)
         if self._state.jobs:
@@ -424,9 +428,9 @@ class Reporter:
 
     def _renew(self) -> None:
         jobs = {job.topic.room: job for job in self._state.jobs.values() if not job.over}
-        self._renew_at = self._clock() + self._lease / 2
+        self._renew_at = self._clock() + self.lease / 2
         if jobs:
-            for room in self._ledger.touch([job.topic for job in jobs.values()], self._lease):
+            for room in self._ledger.touch([job.topic for job in jobs.values()], self.lease):
                 self._cancel(jobs[room])
 
     def _renew_for_others(self) -> None:

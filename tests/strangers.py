@@ -266,3 +266,14 @@ def stages(self: Any) -> None:
     with index as part:
         part.update(total=2, completed=1)
         raise ValueError("half-way through the last quarter")
+
+
+@app.task(bind=True, base=ProgressTask)
+def blocks(self: Any, seconds: float) -> str:
+    """In a pool of green threads: nothing else of this process runs meanwhile."""
+    from eventlet import patcher
+
+    self.progress.update(total=2, completed=1)
+    time.sleep(0.3)
+    patcher.original("time").sleep(seconds)
+    return "fine"

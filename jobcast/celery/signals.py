@@ -18,6 +18,7 @@ from jobcast import plain
 from jobcast.celery.connecting import is_reported
 from jobcast.celery.reporting import reporter_of
 from jobcast.celery.task import failure, ignored_end, replaced_by, success_status
+from jobcast.celery.watchdog import GREEN_POOLS, watch
 from jobcast.job import Event
 from jobcast.ledger import Appended, Ledger
 from jobcast.models import JobStatus, JobStatusUpdate, now
@@ -152,12 +153,16 @@ def _unknown(*, name: str, id: str, **_: Any) -> None:
 
 @_never_raising
 def _ready(*, sender: Any, **_: Any) -> None:
-    """The parent of a prefork pool vouches for its children: one that is busy in C code cannot renew a lease.
+    """Let somebody who can vouch for jobs that are busy: their processes live, and cannot renew a lease.
 
-    It would know if one were gone.
+    In a prefork pool that is the parent, which would know if a child were gone; beside a loop of green
+    threads a thread of its own.
     """
-    if type(sender.pool).__module__ == "celery.concurrency.prefork":
-        reporter_of(sender.app).renew_for(_running_jobs)
+    reporter, pool = reporter_of(sender.app), type(sender.pool).__module__
+    if pool == "celery.concurrency.prefork":
+        reporter.renew_for(_running_jobs)
+    elif pool in GREEN_POOLS:
+        watch(*reporter.beside(), reporter.lease / 4)
 
 
 def _running_jobs() -> list[str]:

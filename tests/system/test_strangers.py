@@ -262,16 +262,30 @@ def test_a_job_shows_the_stage_in_which_it_failed(run, strangers):
     assert run.end(strangers.stages).progress == 87.5
 
 
+def swept_until_it_ends(run: Runner, result: Any) -> JobStatusUpdate:
+    """What becomes of a job while somebody ends those that are lost."""
+    sweeper = Sweeper(run.ledger, LEASE_MS / 1000, lambda job_id: None)
+
+    def swept() -> JobStatusUpdate | None:
+        sweeper.sweep()
+        job = run.job(result)
+        return job if job is not None and job.is_terminal else None
+
+    return wait_for(swept, 15, "the end")
+
+
 def test_a_job_whose_process_is_busy_in_c_code_is_not_lost(run, strangers):
     """Its parent vouches for it, and says that it is busy, until it reports again."""
-    sweeper = Sweeper(run.ledger, LEASE_MS / 1000, lambda job_id: None)
     result = run.start(strangers.holds, 3)
-
-    def swept() -> bool:
-        sweeper.sweep()
-        return (job := run.job(result)) is not None and job.is_terminal
-
-    wait_for(swept, 15, "the end")
-    assert run.job(result).status == "completed"
+    last = swept_until_it_ends(run, result)
+    assert (last.status, last.busy) == ("completed", None)
     assert any(event.get("busy") for event in run.events(result))
-    assert run.job(result).busy is None
+
+
+def test_a_job_that_blocks_the_loop_of_green_threads_is_not_lost(stack, run, strangers):
+    """A thread beside the loop says that it is busy."""
+    stack.start_worker("tests.strangers", pool="eventlet", queues="green")
+    result = run.start(strangers.blocks, 3, queue="green")
+    last = swept_until_it_ends(run, result)
+    assert last.status == "completed"
+    assert any(event.get("busy") for event in run.events(result))
