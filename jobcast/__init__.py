@@ -7,6 +7,7 @@ from jobcast.broadcaster import (
     send_notification_to_user,
 )
 from jobcast.errors import InvalidPayload, InvalidSetting, JobCancelled, JobcastError
+from jobcast.job_context import job
 from jobcast.models import AnalyticsData, AnalyticsEvent, JobStatusUpdate, Notification
 from jobcast.progress import Progress, current, track
 from jobcast.settings import Settings
@@ -28,6 +29,7 @@ __all__ = [
     "broadcast_job_update",
     "configure",
     "current",
+    "job",
     "send_notification_to_user",
     "track",
 ]

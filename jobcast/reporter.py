@@ -87,6 +87,9 @@ class Reporter:
     ``threaded=False`` leaves the stepping to the caller, for tests with a clock of their own.
     """
 
+    #: What tasks report through; a test that records every step has one of its own.
+    progress_type: type[Progress] = Progress
+
     def __init__(
         self,
         ledger: Ledger,
@@ -118,7 +121,7 @@ class Reporter:
 
         A task that goes on for ``grace`` seconds after its job was cancelled is to be ended by ``terminate``.
         """
-        progress = Progress(job_id, wake=self._wake)
+        progress = self.progress_type(job_id, wake=self._wake)
         if not self._state.jobs:
             self._renew_at = self._clock() + self.lease / 2  # beginning gives the first lease
         job = Job(progress, retries, meta or {}, self._clock, self.lease)
@@ -149,19 +152,12 @@ class Reporter:
     ) -> None:
         """Say how a job that was started here will probably end; ``end_job`` may know better.
 
-        It is told after a short while, or as soon as ``settle_job`` says that nobody will.
+        It is told after a short while, or when the process stops.
         """
         job = self._state.jobs.get(job_id)
         if job is not None:
             job.expect(End(status, error, error_type))
             self._wake()
-
-    def settle_job(self, job_id: str) -> None:
-        """End a job as expected; one of which nothing is expected is abandoned."""
-        job = self._state.jobs.get(job_id)
-        if job is not None and not job.settle():
-            self.abandon_job(job_id)
-        self._wake()
 
     def replace_job(self, job_id: str) -> None:
         """Say that something else goes on under the id of a job that was started here."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -136,7 +137,9 @@ def _returned(*, task_id: str, task: Any, state: str | None, retval: Any = None,
         requeued = bool(getattr(retval, "requeue", False))
         reporter.end_job(task_id, "pending" if requeued else "failed", "rejected by its worker")
     elif state is None and task.request.is_eager:
-        reporter.settle_job(task_id)  # raised to whoever called it; there is no parent
+        error = sys.exc_info()[1]
+        if error is not None:  # on its way to whoever has called it; there is no parent that will know
+            reporter.end_job(task_id, *failure(error))
     reporter.abandon_job(task_id, unless_expected=state is not None)
 
 
@@ -162,7 +165,7 @@ def _ready(*, sender: Any, **_: Any) -> None:
     if pool == "celery.concurrency.prefork":
         reporter.renew_for(_running_jobs)
     elif pool in GREEN_POOLS:
-        watch(*reporter.beside(), reporter.lease / 4)
+        watch(pool, *reporter.beside(), reporter.lease / 4)
 
 
 def _running_jobs() -> list[str]:
