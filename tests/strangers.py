@@ -277,3 +277,10 @@ def blocks(self: Any, seconds: float) -> str:
     time.sleep(0.3)
     patcher.original("time").sleep(seconds)
     return "fine"
+
+
+@app.task(name="plain.short")
+def plain_short(n: int, pause: float) -> int:
+    for _ in jobcast.track(range(n)):
+        time.sleep(pause)
+    return n

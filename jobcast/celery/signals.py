@@ -18,7 +18,7 @@ from celery import Celery, current_app, signals, states
 from jobcast import plain
 from jobcast.celery.connecting import is_reported
 from jobcast.celery.reporting import reporter_of
-from jobcast.celery.task import failure, ignored_end, replaced_by, success_status
+from jobcast.celery.task import begin, failure, ignored_end, leave, replaced_by, success_status
 from jobcast.celery.watchdog import GREEN_POOLS, watch
 from jobcast.job import Event
 from jobcast.ledger import Appended, Ledger
@@ -87,7 +87,7 @@ def _started(*, task_id: str, task: Any, **_: Any) -> None:
         grace=getattr(task, "cancel_grace", None),
         terminate=functools.partial(_kill, task.app, task_id, request.hostname),
     )
-    progress.interruptible = False  # hooks before and after the body must not be stopped
+    begin(task, progress)
 
 
 def _kill(app: Celery, task_id: str, hostname: str | None) -> None:
@@ -128,6 +128,7 @@ def _returned(*, task_id: str, task: Any, state: str | None, retval: Any = None,
     """The states no other signal tells of; ``None`` means that the parent process will know."""
     if not is_reported(task):
         return
+    leave(task)
     reporter = reporter_of(task.app)
     if state == states.IGNORED:
         if (name := replaced_by(task)) and is_reported(task.app.tasks.get(name)):

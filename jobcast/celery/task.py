@@ -31,6 +31,7 @@ REQUEST: Final = "jobcast.celery.request:InterruptibleRequest"
 #: Where a task's request remembers the state its task has set, and whether it has replaced itself.
 _STATE: Final = "jobcast_state"
 _REPLACED: Final = "jobcast_replaced"
+_RUNNING: Final = "jobcast_running"
 _MARK: Final = "jobcast_run"
 
 
@@ -83,9 +84,33 @@ def progress_of(task: Any) -> Progress:
     return (found and request.id and found.progress(request.id)) or Progress(request.id or task.name)
 
 
+def begin(task: Any, progress: Progress) -> None:
+    """Let a job that is about to run find its progress, and not be stopped before its body.
+
+    One that was registered too late to be wrapped is wrapped for the next time, and finds it all the same.
+    """
+    progress.interruptible = False
+    if not _is_wrapped(task):
+        make_live(task)
+        running = running_as(progress)
+        running.__enter__()
+        setattr(task.request, _RUNNING, running)
+
+
+def leave(task: Any) -> None:
+    """The job has run, as ``begin`` began it."""
+    running = task.request.__dict__.pop(_RUNNING, None)
+    if running is not None:
+        running.__exit__(None, None, None)
+
+
+def _is_wrapped(task: Any) -> bool:
+    return hasattr(inspect.getattr_static(type(task), "run"), _MARK) or hasattr(task.run, _MARK)
+
+
 def make_live(task: Any) -> None:
     """Report a task that has another base class."""
-    if hasattr(inspect.getattr_static(type(task), "run"), _MARK) or hasattr(task.run, _MARK):
+    if _is_wrapped(task):
         return
     task.run = _mark(functools.partial(_run, task, task.run), task.run)
     update_state = task.update_state

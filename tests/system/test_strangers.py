@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from random import Random
 from types import ModuleType
 from typing import Any
 
@@ -289,3 +291,21 @@ def test_a_job_that_blocks_the_loop_of_green_threads_is_not_lost(stack, run, str
     last = swept_until_it_ends(run, result)
     assert last.status == "completed"
     assert any(event.get("busy") for event in run.events(result))
+
+
+def test_page_and_celery_agree_on_jobs_that_are_cancelled_at_random_moments(stack, run, strangers):
+    """A hundred on two workers: cancelled or completed, never both and never neither."""
+    stack.start_worker("tests.strangers", concurrency=2)
+    random = Random(12)
+    results = [run.start(strangers.plain_short, 10, 0.01) for _ in range(100)]
+    for result in random.sample(results, len(results)):
+        run.ledger.request_cancel(result.id)
+        time.sleep(random.uniform(0, 0.03))
+    ends = {"cancelled": "REVOKED", "completed": "SUCCESS"}
+    for result in results:
+        last = run.wait(result)
+        wait_for(lambda result=result: result.ready(), 10, "Celery's end")
+        assert ends[last.status] == result.state, run.events(result)
+        terminal = [event["status"] for event in run.events(result) if event["status"] in ends]
+        assert terminal == [last.status]
+    assert {run.job(result).status for result in results} == set(ends)

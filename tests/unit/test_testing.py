@@ -76,7 +76,7 @@ def test_an_eager_retry_ends_as_its_last_run(app, recorded_jobs):
     assert recorded_jobs.only.status == "completed"
 
 
-def test_a_task_that_came_after_the_app_was_finalized_is_connected_when_a_worker_looks(app, recorded_jobs):
+def test_a_task_that_came_after_the_app_was_finalized_is_a_live_job_too(app, recorded_jobs):
     """Reported from its first run on, in any case; stoppable once it is wrapped."""
     app.finalize()
 
@@ -84,8 +84,14 @@ def test_a_task_that_came_after_the_app_was_finalized_is_connected_when_a_worker
     def late() -> None:
         list(jobcast.track(range(2)))
 
-    late.apply()
-    assert recorded_jobs.only.status == "completed"
+    late.apply(task_id="first")
+    recorded_jobs.cancel(at=1, job_id="second")
+    late.apply(task_id="second")
+    assert [(job.status, job.steps) for job in recorded_jobs.values()] == [
+        ("completed", [1, 2]),
+        ("cancelled", [1]),
+    ]
+    assert jobcast.current().job_id == ""
 
 
 def test_a_task_that_is_excluded_is_no_job(app, recorded_jobs):
