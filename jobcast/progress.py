@@ -36,7 +36,8 @@ LOG_LINE_LENGTH: Final = 200
 class Facts(NamedTuple):
     """What a task has said so far; percentages and time left are derived from it.
 
-    ``fraction`` is how much of the job is done where that is more than ``completed`` of ``total`` can say.
+    ``begun`` is what has been done of the item or stage in hand, in the units of ``completed``. ``fraction``
+    is how much of the bar is full where that is not what has been done of ``total``.
     """
 
     completed: float
@@ -44,6 +45,7 @@ class Facts(NamedTuple):
     description: str | None
     platform: str | None
     details: Mapping[str, Any] | None
+    begun: float = 0
     fraction: float | None = None
     log: tuple[str, ...] = ()
     result: Mapping[str, Any] | None = None
@@ -54,14 +56,13 @@ class Facts(NamedTuple):
             return 100.0
         if not self.total or self.total <= 0:
             return None
-        return min(max(100.0 * self.done / self.total, 0.0), ALMOST_DONE)
+        fraction = self.done / self.total if self.fraction is None else self.fraction
+        return min(max(100.0 * fraction, 0.0), ALMOST_DONE)
 
     @property
     def done(self) -> float:
-        """``completed`` and what has been done of the item or stage that is in hand, in the same units."""
-        if self.fraction is None or self.total is None:
-            return self.completed
-        return self.fraction * self.total
+        """``completed``, and of what is in hand as much as has been done."""
+        return self.completed + self.begun
 
 
 class Progress:
@@ -144,6 +145,8 @@ class Progress:
         """
         if completed is not None:
             self._completed = completed
+            if self.shown and plain.number(completed) == 0:  # begun anew, by a helper with a bar of its own, say
+                self._base = self.shown, 0
         if total is not None:
             self._total_is_given = True
             self._set_total(total)
@@ -178,7 +181,8 @@ class Progress:
             self._description,
             self._platform,
             self._details,
-            self._fraction(completed, total) if self._shares or self._base else None,
+            begun := self._begun(completed) if self._shares else 0,
+            self._fraction(completed + begun, total) if self._base else None,
             tuple(self._log) if self._log else (),
             self._result,
         )
@@ -275,20 +279,20 @@ class Progress:
             self._base = None
             return
         completed = plain.number(self._completed) or 0
-        done = completed + sum(share.done(completed) for share in tuple(self._shares))
+        done = completed + self._begun(completed)
         self._base = (self.shown, done) if self.shown > done / known else None
 
-    def _fraction(self, completed: float, total: float | None) -> float | None:
-        if not total or total <= 0:
+    def _begun(self, completed: float) -> float:
+        return sum(share.done(completed) for share in tuple(self._shares))
+
+    def _fraction(self, done: float, total: float | None) -> float | None:
+        """What was seen, and of the rest the share that has been done since."""
+        if not total or total <= 0 or self._base is None:
             return None
-        done = completed + sum(share.done(completed) for share in tuple(self._shares))
-        if self._base is None:
-            return done / total
         reached, then = self._base
-        rest = total - then
-        return (
-            reached + (1 - reached) * max(0.0, done - then) / rest if rest > 0 else max(reached, done / total)
-        )
+        if total <= then:
+            return max(reached, done / total)
+        return reached + (1 - reached) * max(0.0, done - then) / (total - then)
 
     def _attend(self) -> None:
         self._attention = False

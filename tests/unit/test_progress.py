@@ -386,6 +386,29 @@ def test_a_total_that_grew_before_anything_was_seen_is_a_plain_share():
     assert progress.facts().progress("in_progress") == 20
 
 
+def test_a_count_that_begins_anew_goes_on_from_what_was_seen():
+    """A helper with a bar of its own, called twice."""
+    progress = Progress("j")
+    progress.update(completed=90, total=100)
+    progress.shown = 0.9
+    progress.update(completed=0, total=100)
+    assert progress.facts().progress("in_progress") == 90
+    progress.update(completed=50)
+    assert progress.facts().progress("in_progress") == 95
+
+
+def test_a_total_that_grows_leaves_the_time_that_is_left_to_the_counts():
+    """What has been done, in the units of the total."""
+    progress = Progress("j")
+    list(progress.track(range(10)))
+    progress.shown = 0.8
+    for n in progress.track(range(40)):
+        list(progress.track(range(2)))
+        if n == 1:
+            break
+    assert (progress.facts().completed, progress.facts().done, progress.facts().total) == (11, 12, 50)
+
+
 def test_the_log_keeps_the_last_lines():
     """And each is short."""
     progress = Progress("j")
