@@ -145,7 +145,7 @@ class Progress:
         """
         if completed is not None:
             self._completed = completed
-            if self.shown and plain.number(completed) == 0:  # begun anew, by a helper with a bar of its own, say
+            if self.shown and plain.number(completed) == 0:  # a helper with a bar of its own, say
                 self._base = self.shown, 0
         if total is not None:
             self._total_is_given = True
