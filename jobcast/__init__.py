@@ -7,8 +7,9 @@ from jobcast.broadcaster import (
     send_notification_to_user,
 )
 from jobcast.errors import InvalidPayload, InvalidSetting, JobCancelled, JobcastError
+from jobcast.job_context import job
 from jobcast.models import AnalyticsData, AnalyticsEvent, JobStatusUpdate, Notification
-from jobcast.progress import Progress
+from jobcast.progress import Progress, current, track
 from jobcast.settings import Settings
 
 __version__ = "0.1.0"
@@ -27,5 +28,8 @@ __all__ = [
     "broadcast_analytics_event",
     "broadcast_job_update",
     "configure",
+    "current",
+    "job",
     "send_notification_to_user",
+    "track",
 ]

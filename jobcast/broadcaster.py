@@ -79,9 +79,10 @@ class _Default:
                 self._broadcaster = _from(Settings.from_environment().require_redis())
             return self._broadcaster
 
-    def set(self, broadcaster: Broadcaster | None) -> None:
+    def set(self, broadcaster: Broadcaster | None) -> Broadcaster | None:
         with self._lock:
-            self._broadcaster = broadcaster
+            before, self._broadcaster = self._broadcaster, broadcaster
+            return before
 
 
 _default = _Default()
@@ -94,9 +95,9 @@ def configure(settings: Settings) -> Broadcaster:
     return broadcaster
 
 
-def use(broadcaster: Broadcaster | None) -> None:
-    """Make this the process's broadcaster; for tests, with a reporter over a MemoryLedger."""
-    _default.set(broadcaster)
+def use(broadcaster: Broadcaster | None) -> Broadcaster | None:
+    """Make this the process's broadcaster, and return what was; for tests, with one over a MemoryLedger."""
+    return _default.set(broadcaster)
 
 
 def default_broadcaster() -> Broadcaster:

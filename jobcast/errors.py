@@ -15,6 +15,9 @@ class InvalidSetting(JobcastError):
         self.variable = variable
         self.reason = reason
 
+    def __reduce__(self) -> tuple[type[InvalidSetting], tuple[str, str]]:
+        return type(self), (self.variable, self.reason)
+
 
 class InvalidPayload(JobcastError):
     """Raised when an id or a payload does not have the shape the contract asks for."""
@@ -38,9 +41,15 @@ class LedgerRefused(JobcastError):
     """Raised when the ledger's store answered that it will never take this event."""
 
 
-class JobCancelled(JobcastError):
-    """Raised inside a task, from ``advance`` or ``track``, when somebody asked for its job to stop."""
+class JobCancelled(BaseException):
+    """Raised once inside a task, from one of its reports, when somebody asked for its job to stop.
+
+    It is no error, and no ``Exception``: what a task catches around an item must not swallow it.
+    """
 
     def __init__(self, job_id: str) -> None:
         super().__init__(f"job {job_id} was cancelled")
         self.job_id = job_id
+
+    def __reduce__(self) -> tuple[type[JobCancelled], tuple[str]]:
+        return type(self), (self.job_id,)

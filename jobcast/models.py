@@ -75,6 +75,13 @@ class JobStatusUpdate(WireModel):
     request_id: str | None = Field(
         None, description="the HTTP request that began the job; on changes of its status, not on progress"
     )
+    error_type: str | None = Field(None, description="the type of the exception that ``error`` is about")
+    cancel_requested: bool | None = Field(
+        None, description="somebody asked for the job to stop; until it has ended"
+    )
+    busy: bool | None = Field(None, description="its process lives but cannot report: it is busy")
+    log: list[str] | None = Field(None, description="the last lines the job has written, oldest first")
+    result: dict[str, Any] | None = Field(None, description="what the job has made; with its end")
 
     @property
     def is_terminal(self) -> bool:

@@ -8,11 +8,10 @@ from collections.abc import Set
 from typing import Any, Final
 
 from jobcast.models import JobStatusUpdate, WireModel
+from jobcast.plain import PAYLOAD_LIMIT, TRUNCATED
 
 logger = logging.getLogger(__name__)
 
-#: Largest payload, in bytes of JSON.
-PAYLOAD_LIMIT: Final = 16 * 1024
 #: Longest ``error``, in bytes of UTF-8.
 ERROR_LIMIT: Final = 2 * 1024
 #: Longest other text field when a payload is still too large without its details.
@@ -60,12 +59,17 @@ def _wire(model: WireModel) -> dict[str, Any]:
         return model.wire()
     except (ValueError, RecursionError):
         logger.warning("details cannot be written as JSON, dropped", exc_info=True)
-        return model.model_copy(update={"details": {"truncated": True}}).wire()
+        return model.model_copy(update={"details": TRUNCATED}).wire()
 
 
 def _truncated(fields: dict[str, Any]) -> dict[str, Any]:
-    if "details" in fields:
-        fields = fields | {"details": {"truncated": True}}
+    """Without its log, or else its details, or else its result, or else the ends of its texts."""
+    fields = {name: value for name, value in fields.items() if name != "log"}
+    for name in ("details", "result"):
+        if len(_json(fields).encode()) <= PAYLOAD_LIMIT:
+            return fields
+        if name in fields:
+            fields = fields | {name: TRUNCATED}
     if len(_json(fields).encode()) <= PAYLOAD_LIMIT:
         return fields
     return {k: _cut(v, TEXT_LIMIT) if isinstance(v, str) else v for k, v in fields.items()}

@@ -17,15 +17,16 @@ import os
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Final, Literal
 
+from jobcast.busy_jobs import BusyJobs
 from jobcast.circuit_breaker import FIRST_PAUSE, CircuitBreaker
 from jobcast.confirmations import EndConfirmations
 from jobcast.debounce import Debouncer
 from jobcast.errors import LedgerRefused, LedgerUnavailable
-from jobcast.job import Delivery, Job
+from jobcast.job import Delivery, End, Job
 from jobcast.ledger.port import Appended, Ledger
 from jobcast.models import JobStatus
 from jobcast.progress import Progress
@@ -35,6 +36,8 @@ logger = logging.getLogger(__name__)
 
 #: Events that may wait for the ledger, besides one state per job; the oldest goes first.
 BACKLOG_LIMIT: Final = 10_000
+#: Jobs whose end was told as expected that are remembered, until somebody knows; the oldest goes first.
+EXPECTED_LIMIT: Final = 1_000
 #: Seconds a stopping process waits for what is still to be delivered.
 CLOSE_TIMEOUT: Final = 5.0
 
@@ -54,6 +57,8 @@ class _State:
     mail: deque[tuple[Key | None, bool, Delivery]] = field(default_factory=deque)
     outbox: OrderedDict[Key, Delivery] = field(default_factory=OrderedDict)
     ends: EndConfirmations = field(default_factory=EndConfirmations)
+    others: BusyJobs | None = None
+    told_as_expected: OrderedDict[str, Job] = field(default_factory=OrderedDict)
     busy: bool = False
     hurry: bool = False
     closing: bool = False
@@ -82,6 +87,9 @@ class Reporter:
     ``threaded=False`` leaves the stepping to the caller, for tests with a clock of their own.
     """
 
+    #: What tasks report through; a test that records every step has one of its own.
+    progress_type: type[Progress] = Progress
+
     def __init__(
         self,
         ledger: Ledger,
@@ -93,19 +101,32 @@ class Reporter:
     ) -> None:
         self._ledger = ledger
         self._interval = interval
-        self._lease = lease
+        self.lease = lease
         self._clock = clock
         self._threaded = threaded
         self._numbers = itertools.count()
         self._reset()
         os.register_at_fork(after_in_child=self._reset)
 
-    def start_job(self, job_id: str, *, retries: int = 0, meta: Mapping[str, str] | None = None) -> Progress:
-        """Say that this process works on the job, and return what its task reports through."""
-        progress = Progress(job_id, wake=self._wake)
+    def start_job(
+        self,
+        job_id: str,
+        *,
+        retries: int = 0,
+        meta: Mapping[str, str] | None = None,
+        grace: float | None = None,
+        terminate: Callable[[], None] = lambda: None,
+    ) -> Progress:
+        """Say that this process works on the job, and return what its task reports through.
+
+        A task that goes on for ``grace`` seconds after its job was cancelled is to be ended by ``terminate``.
+        """
+        progress = self.progress_type(job_id, wake=self._wake)
         if not self._state.jobs:
-            self._renew_at = self._clock() + self._lease / 2  # beginning gives the first lease
-        self._state.jobs[job_id] = Job(progress, retries, meta or {}, self._clock, self._lease)
+            self._renew_at = self._clock() + self.lease / 2  # beginning gives the first lease
+        job = Job(progress, retries, meta or {}, self._clock, self.lease)
+        job.grace, job.terminate = grace, terminate
+        self._state.jobs[job_id] = job
         self._wake()
         return progress
 
@@ -114,20 +135,55 @@ class Reporter:
         job = self._state.jobs.get(job_id)
         return job.progress if job else None
 
-    def end_job(self, job_id: str, status: JobStatus, error: str | None = None) -> bool:
+    def end_job(
+        self, job_id: str, status: JobStatus, error: str | None = None, error_type: str | None = None
+    ) -> bool:
         """Say how a job that was started here ended; False when it was not started here."""
+        end = End(status, error, error_type)
         job = self._state.jobs.get(job_id)
         if job is None:
-            return False
-        job.end(status, error)
+            return self._correct(job_id, end)
+        job.end(end)
         self._wake()
         return True
 
-    def abandon_job(self, job_id: str) -> None:
+    def expect_end(
+        self, job_id: str, status: JobStatus, error: str | None = None, error_type: str | None = None
+    ) -> None:
+        """Say how a job that was started here will probably end; ``end_job`` may know better.
+
+        It is told after a short while, or when the process stops.
+        """
+        job = self._state.jobs.get(job_id)
+        if job is not None:
+            job.expect(End(status, error, error_type))
+            self._wake()
+
+    def replace_job(self, job_id: str) -> None:
+        """Say that something else goes on under the id of a job that was started here."""
+        job = self._state.jobs.get(job_id)
+        if job is not None:
+            job.end(End("pending", replaced=True))
+            self._wake()
+
+    def abandon_job(self, job_id: str, *, unless_expected: bool = False) -> None:
         """Stop reporting a job that has not ended: another process knows, or will know, how it did."""
         job = self._state.jobs.get(job_id)
-        if job is not None and job.ended is None:
-            del self._state.jobs[job_id]
+        if job is None or job.ended is not None or (unless_expected and job.expected_at is not None):
+            return
+        del self._state.jobs[job_id]
+
+    def renew_for(self, running: Callable[[], Iterable[str]]) -> None:
+        """Renew the leases of jobs that live processes run which cannot do so themselves.
+
+        ``running`` names the jobs of all such processes of this one, whenever it is asked.
+        """
+        self._state.others = BusyJobs(running, self.lease)
+        self._wake()
+
+    def beside(self) -> tuple[Ledger, BusyJobs]:
+        """For a thread that looks after the jobs of this process while its loop is blocked."""
+        return self._ledger.again(), BusyJobs(lambda: list(self._state.jobs), self.lease)
 
     def post(self, delivery: Delivery, key: Key | None = None, *, urgent: bool = False) -> None:
         """Deliver something soon, in order; with a ``key``, a newer one replaces it meanwhile."""
@@ -149,6 +205,8 @@ class Reporter:
     def close(self, timeout: float = CLOSE_TIMEOUT) -> None:
         """Deliver what is left, for at most ``timeout`` seconds, and say what could not be."""
         self._state.hurry = True
+        for job in list(self._state.jobs.values()):
+            job.settle()
         if not self._is_idle() and not self.flush(timeout):
             for delivery in self._undelivered():
                 logger.error("not delivered before the process stopped: %s", delivery.topic.room)
@@ -162,6 +220,8 @@ class Reporter:
             self._attempt(self._deliver)
         if self._state.jobs and self._breaker.allows and self._clock() >= self._renew_at:
             self._attempt(self._renew)
+        if self._state.others and self._is_due(self._state.others.due_at) and self._breaker.allows:
+            self._attempt(self._renew_for_others)
         if self._is_due(self._state.ends.next_due) and self._breaker.allows:
             self._attempt(self._look_at_ends)
         self._look_around()  # a job that moved meanwhile waits its turn; any other may rest
@@ -206,13 +266,16 @@ class Reporter:
 
     def _next_wake(self) -> float:
         """Seconds until there is something to do, if nothing is reported before."""
-        waits = [self._lease]
+        waits = [self.lease]
         if (due := self._debouncer.next_due()) is not None:
             waits.append(due)
         if self._state.jobs:
             waits.append(max(self._renew_at, self._breaker.retry_at) - self._clock())
+        if self._state.others is not None:
+            waits.append(max(self._state.others.due_at, self._breaker.retry_at) - self._clock())
         if self._state.outbox:
             waits.append(self._breaker.retry_at - self._clock())
+        waits += [at - self._clock() for job in list(self._state.jobs.values()) if (at := job.expected_at)]
         if (look_at := self._state.ends.next_due) is not None:
             waits.append(max(look_at, self._breaker.retry_at) - self._clock())
         return max(0.0, min(waits))
@@ -241,10 +304,15 @@ class Reporter:
 
     def _look_around(self) -> None:
         for job in list(self._state.jobs.values()):
-            self._look_at(job)
+            try:
+                self._look_at(job)
+            except Exception:  # noqa: BLE001  # one job must not keep the others from being seen
+                self._give_up(job)
 
     def _look_at(self, job: Job) -> None:
         key = (job.topic, "")
+        if self._is_due(job.expected_at) and job.settle():
+            self._remember_expected(job)
         if job.changed:
             ready = self._debouncer.offer(key, (key, job), urgent=job.urgent)
             if ready:
@@ -253,6 +321,28 @@ class Reporter:
             job.progress.rest()
             if job.changed:  # reported between the look and the rest
                 self._state.wake.set()
+
+    def _remember_expected(self, job: Job) -> None:
+        told = self._state.told_as_expected
+        told[job.progress.job_id] = job
+        while len(told) > EXPECTED_LIMIT:
+            told.popitem(last=False)
+
+    def _correct(self, job_id: str, end: End) -> bool:
+        """Somebody knows how a job ended that was told to have ended as expected."""
+        job = self._state.told_as_expected.pop(job_id, None)
+        if job is None:
+            return False
+        if job.correct(end):
+            self.post(job)
+        return True
+
+    def _give_up(self, job: Job) -> None:
+        """Say no more of a job whose reports cannot be read."""
+        self.counters.dropped += 1
+        logger.exception("job %s cannot be reported any more", job.progress.job_id)
+        job.over = True
+        self._state.jobs.pop(job.progress.job_id, None)
 
     def _put(self, key: Key, delivery: Delivery) -> None:
         outbox = self._state.outbox
@@ -270,6 +360,9 @@ class Reporter:
             action()
         except LedgerUnavailable as error:
             self._note_failure(error)
+        except Exception:  # what else is to be done in this step must not suffer from it
+            self.counters.failed += 1
+            logger.exception("the reporter goes on after an error of its own")
         else:
             self._note_success()
 
@@ -300,13 +393,18 @@ class Reporter:
                 self._after_job(delivery, appended)
 
     def _append(self, delivery: Delivery) -> Appended | None:
-        """Deliver; None when the store will never take it, which must not hold up the rest."""
+        """Deliver; None when it can never be, which must not hold up the rest."""
         try:
             appended = delivery.deliver(self._ledger)
-        except LedgerRefused:
+        except LedgerUnavailable:
+            raise
+        except Exception as error:  # an odd value is somebody's mistake, and costs no other job its reports
             self.counters.dropped += 1
             logger.exception("dropped an event of %s", delivery.topic.room)
-            return None
+            if isinstance(error, LedgerRefused) or not isinstance(delivery, Job) or delivery.bare:
+                return None
+            delivery.bare = True
+            return self._append(delivery)
         self.counters.delivered += 1
         return appended
 
@@ -314,7 +412,7 @@ class Reporter:
         if appended is None:
             job.over = True
         elif appended.cancel_requested and job.ended is None:
-            job.progress.cancel()
+            self._cancel(job)
         if job.over:
             self._debouncer.forget((job.topic, ""))
             if self._state.jobs.get(job.progress.job_id) is job:
@@ -326,10 +424,34 @@ class Reporter:
 
     def _renew(self) -> None:
         jobs = {job.topic.room: job for job in self._state.jobs.values() if not job.over}
-        self._renew_at = self._clock() + self._lease / 2
+        self._renew_at = self._clock() + self.lease / 2
         if jobs:
-            for room in self._ledger.touch([job.topic for job in jobs.values()], self._lease):
-                jobs[room].progress.cancel()
+            for room in self._ledger.touch([job.topic for job in jobs.values()], self.lease):
+                self._cancel(jobs[room])
+
+    def _renew_for_others(self) -> None:
+        if self._state.others is not None:
+            self._state.others.look(self._ledger, self._clock())
+
+    def _cancel(self, job: Job) -> None:
+        """Stop the task at its next report; and let those who watch know that it is asked to."""
+        if not job.cancel_requested:
+            job.cancel_requested = True
+            job.progress.cancel()
+            if job.grace is not None:
+                timer = threading.Timer(job.grace, self._terminate, [job])
+                timer.daemon = True
+                timer.start()
+
+    def _terminate(self, job: Job) -> None:
+        """In a thread of its own, as it may take long."""
+        if self._state.jobs.get(job.progress.job_id) is not job or job.ended is not None:
+            return
+        logger.warning("job %s ignores that it was cancelled, its process is ended", job.progress.job_id)
+        try:
+            job.terminate()
+        except Exception:
+            logger.exception("job %s cannot be terminated", job.progress.job_id)
 
     def _is_due(self, at: float | None) -> bool:
         return at is not None and self._clock() >= at

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from celery import shared_task
 
-from jobcast import AnalyticsData, AnalyticsEvent, JobCancelled, Progress, broadcast_analytics_event
+from jobcast import AnalyticsData, AnalyticsEvent, Progress, broadcast_analytics_event
 from jobcast.celery import ProgressTask
 from jobcast.models import AnalyticsEventType
 from tasks.batches import batches
@@ -44,8 +44,6 @@ def sync(self: ProgressTask, *, brand_id: str, user_id: str, platform: str, csv_
         total = count_rows(csv_text, WHAT, place.csv_limits)
         report = SyncReport(self.progress, brand_id, platform, job_id, total)
         _sync(place, csv_text, report)
-    except JobCancelled:
-        raise
     except Exception as error:
         notices.failed("Analytics sync failed", error)
         raise

@@ -7,7 +7,7 @@ from typing import Any
 
 from celery import shared_task
 
-from jobcast import JobCancelled, JobStatusUpdate, broadcast_job_update
+from jobcast import JobStatusUpdate, broadcast_job_update
 from jobcast.celery import ProgressTask
 from jobcast.models import JobStatus
 from tasks.calendar import read_calendar
@@ -48,8 +48,6 @@ def publish(
         place = workspace()
         place.storage.add_posts(job_id, brand_id, user_id, _read(place, posts, calendar_csv))
         details = Publisher(place, self.progress).run(job_id)
-    except JobCancelled:
-        raise
     except Exception as error:
         notices.failed("Publishing failed", error)
         raise

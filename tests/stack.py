@@ -113,11 +113,18 @@ class Stack:
         return process
 
     def start_worker(
-        self, app: str = "tests.worker", *, concurrency: int = 2, **environment: str
+        self,
+        app: str = "tests.worker",
+        *,
+        concurrency: int = 2,
+        pool: str = "prefork",
+        queues: str = "celery",
+        **environment: str,
     ) -> subprocess.Popen[bytes]:
-        """A prefork worker that takes tasks."""
+        """A worker that takes tasks."""
         celery = [sys.executable, "-m", "celery", "-A", app, "worker"]
         options = ["--concurrency", str(concurrency), "--loglevel", "info", "-n", f"w{free_port()}@%h"]
+        options += ["--pool", pool, "--queues", queues]
         log = self.folder / f"worker{len(self.processes)}.log"
         process = self._start([*celery, *options], log.stem, environment)
         wait_for(lambda: self._alive(process) and " ready." in log.read_text(), 30, "a ready worker")

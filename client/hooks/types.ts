@@ -98,6 +98,28 @@ export interface JobStatusUpdate {
    * the HTTP request that began the job; on changes of its status, not on progress
    */
   requestId?: string;
+  /**
+   * the type of the exception that ``error`` is about
+   */
+  errorType?: string;
+  /**
+   * somebody asked for the job to stop; until it has ended
+   */
+  cancelRequested?: boolean;
+  /**
+   * its process lives but cannot report: it is busy
+   */
+  busy?: boolean;
+  /**
+   * the last lines the job has written, oldest first
+   */
+  log?: string[];
+  /**
+   * what the job has made; with its end
+   */
+  result?: {
+    [k: string]: unknown;
+  };
 }
 /**
  * One entry of a user's inbox; ``id`` makes it arrive once however often it is sent.

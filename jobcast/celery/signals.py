@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import functools
 import logging
+import sys
 from collections.abc import Callable
 from typing import Any
 
 from celery import Celery, signals, states
 from celery.app import app_or_default
 
+from jobcast import plain
+from jobcast.celery.connecting import is_reported
 from jobcast.celery.reporting import reporter_of
-from jobcast.celery.task import ProgressTask
-from jobcast.errors import JobCancelled
+from jobcast.celery.task import begin, failure, ignored_end, leave, replaced_by, success_status
+from jobcast.celery.watchdog import GREEN_POOLS, watch
 from jobcast.job import Event
 from jobcast.ledger import Appended, Ledger
 from jobcast.models import JobStatus, JobStatusUpdate, now
@@ -40,6 +43,7 @@ def connect_signals() -> None:
         (signals.task_revoked, _revoked),
         (signals.task_postrun, _returned),
         (signals.task_unknown, _unknown),
+        (signals.worker_ready, _ready),
         (signals.worker_process_shutdown, _stopping),
         (signals.worker_shutdown, _stopping),
     ):
@@ -73,51 +77,72 @@ def _queued(*, sender: str, headers: dict[str, Any], **_: Any) -> None:
 
 @_never_raising
 def _started(*, task_id: str, task: Any, **_: Any) -> None:
-    if isinstance(task, ProgressTask):
-        request = task.request
-        meta = _meta(request.get("jobcast")) | {"successStatus": task.success_status}
-        reporter_of(task.app).start_job(task_id, retries=request.retries or 0, meta=meta)
+    if not is_reported(task):
+        return
+    request = task.request
+    meta = _meta(request.get("jobcast")) | {"successStatus": success_status(task)}
+    progress = reporter_of(task.app).start_job(
+        task_id,
+        retries=request.retries or 0,
+        meta=meta,
+        grace=getattr(task, "cancel_grace", None),
+        terminate=functools.partial(_kill, task.app, task_id, request.hostname),
+    )
+    begin(task, progress)
+
+
+def _kill(app: Celery, task_id: str, hostname: str | None) -> None:
+    """Let the parent kill the process; whatever the task does there, a call into C included."""
+    where = [hostname] if hostname else None
+    app.control.revoke(task_id, destination=where, terminate=True, signal="SIGKILL")
 
 
 @_never_raising
 def _succeeded(*, sender: Any, **_: Any) -> None:
-    if isinstance(sender, ProgressTask):
-        reporter_of(sender.app).end_job(sender.request.id or "", sender.success_status)
+    if is_reported(sender):
+        reporter_of(sender.app).end_job(sender.request.id or "", success_status(sender))
 
 
 @_never_raising
 def _failed(*, sender: Any, task_id: str, exception: BaseException, **_: Any) -> None:
-    if isinstance(sender, ProgressTask):
-        cancelled = isinstance(exception, JobCancelled)
-        error = None if cancelled else str(exception) or type(exception).__name__
-        _end(sender.app, task_id, "cancelled" if cancelled else "failed", error)
+    if is_reported(sender):
+        _end(sender.app, task_id, *failure(exception))
 
 
 @_never_raising
 def _retried(*, sender: Any, request: Any, reason: Any = None, **_: Any) -> None:
     """Without a reason it is the worker that stops, not a retry; jobcast.celery.request tells of it."""
-    if reason is not None and isinstance(sender, ProgressTask):
-        error = str(reason) or type(reason).__name__
-        reporter_of(sender.app).end_job(request.id, "pending", error)
+    if reason is not None and is_reported(sender):
+        cause = getattr(reason, "exc", None)
+        kind = type(cause).__name__ if isinstance(cause, BaseException) else None
+        reporter_of(sender.app).end_job(request.id, "pending", plain.error_text(reason), kind)
 
 
 @_never_raising
 def _revoked(*, sender: Any, request: Any, expired: bool, **_: Any) -> None:
-    if isinstance(sender, ProgressTask):
+    if is_reported(sender):
         _end(sender.app, request.id, "cancelled", "expired before it started" if expired else None)
 
 
 @_never_raising
 def _returned(*, task_id: str, task: Any, state: str | None, retval: Any = None, **_: Any) -> None:
     """The states no other signal tells of; ``None`` means that the parent process will know."""
-    if isinstance(task, ProgressTask):
-        reporter = reporter_of(task.app)
-        if state == states.IGNORED:
-            reporter.end_job(task_id, "cancelled")
-        elif state == states.REJECTED:
-            requeued = bool(getattr(retval, "requeue", False))
-            reporter.end_job(task_id, "pending" if requeued else "failed", "rejected by its worker")
-        reporter.abandon_job(task_id)
+    if not is_reported(task):
+        return
+    leave(task)
+    reporter = reporter_of(task.app)
+    if state == states.IGNORED:
+        if (name := replaced_by(task)) and is_reported(task.app.tasks.get(name)):
+            reporter.replace_job(task_id)
+        reporter.end_job(task_id, *ignored_end(task))
+    elif state == states.REJECTED:
+        requeued = bool(getattr(retval, "requeue", False))
+        reporter.end_job(task_id, "pending" if requeued else "failed", "rejected by its worker")
+    elif state is None and task.request.is_eager:
+        error = sys.exc_info()[1]
+        if error is not None:  # on its way to whoever has called it; there is no parent that will know
+            reporter.end_job(task_id, *failure(error))
+    reporter.abandon_job(task_id, unless_expected=state is not None)
 
 
 @_never_raising
@@ -132,26 +157,55 @@ def _unknown(*, name: str, id: str, **_: Any) -> None:
 
 
 @_never_raising
+def _ready(*, sender: Any, **_: Any) -> None:
+    """Let somebody who can vouch for jobs that are busy: their processes live, and cannot renew a lease.
+
+    In a prefork pool that is the parent, which would know if a child were gone; beside a loop of green
+    threads a thread of its own.
+    """
+    reporter, pool = reporter_of(sender.app), type(sender.pool).__module__
+    if pool == "celery.concurrency.prefork":
+        reporter.renew_for(_running_jobs)
+    elif pool in GREEN_POOLS:
+        watch(pool, *reporter.beside(), reporter.lease / 4)
+
+
+def _running_jobs() -> list[str]:
+    from celery.worker import state  # only in a worker
+
+    return [request.id for request in tuple(state.active_requests) if is_reported(request.task)]
+
+
+@_never_raising
 def _stopping(**_: Any) -> None:
     reporter = reporter_of(_current_app())
     reporter.close(CLOSE_TIMEOUT)
     logger.info("reports of this process: %s", reporter.counters)
 
 
-def _end(app: Celery, job_id: str, status: JobStatus, error: str | None) -> None:
+def _end(
+    app: Celery, job_id: str, status: JobStatus, error: str | None = None, error_type: str | None = None
+) -> None:
     """End a job from the process that ran it, or else from what the ledger last heard of it."""
     reporter = reporter_of(app)
-    if not reporter.end_job(job_id, status, error):
-        end = functools.partial(end_elsewhere, job_id=job_id, status=status, error=error)
+    if not reporter.end_job(job_id, status, error, error_type):
+        end = functools.partial(
+            end_elsewhere, job_id=job_id, status=status, error=error, error_type=error_type
+        )
         reporter.post(Event(job_topic(job_id), end))
 
 
-def end_elsewhere(ledger: Ledger, job_id: str, status: JobStatus, error: str | None) -> Appended:
+def end_elsewhere(
+    ledger: Ledger, job_id: str, status: JobStatus, error: str | None, error_type: str | None = None
+) -> Appended:
     """End a job whose own process cannot; it keeps the progress it had."""
     known = ledger.job(job_id) or JobStatusUpdate(job_id=job_id, status=status)
     change = {
         "status": status,
         "error": error,
+        "error_type": error_type,
+        "cancel_requested": None,
+        "busy": None,
         "timestamp": now(),
         "eta_seconds": None,
         "stalled": None,
@@ -174,7 +228,7 @@ def _current_app() -> Celery:
 def _app_with(task_name: str) -> Celery | None:
     """The current app, if the named task is one of ours in it."""
     app = _current_app()
-    return app if isinstance(app.tasks.get(task_name), ProgressTask) else None
+    return app if is_reported(app.tasks.get(task_name)) else None
 
 
 def _meta(given: Any) -> dict[str, str]:

@@ -6,11 +6,15 @@ the longest job, as Celery advises, that leaves what a killed worker had reserve
 timeout is short and means that the holder is gone: while a worker lives it renews the moment. And a worker
 that lost only its connection gives back at once what it has not begun, and keeps what it runs
 (docs/decisions/broker.md).
+
+This leans on parts of kombu that are not public (``TOUCHED``). They are looked at before anything is
+replaced; where one has moved, the worker goes on as Celery has it, with Celery's own long timeout.
 """
 
 from __future__ import annotations
 
 import contextlib
+import inspect
 import logging
 import threading
 import time
@@ -35,6 +39,53 @@ RENEWALS: Final = 5
 COMMAND_TIMEOUT: Final = 2.0
 
 
+#: Seconds that Celery itself gives a message.
+CELERY_TIMEOUT: Final = 3600
+#: The methods of kombu's that are called or replaced, with the parameters they must have.
+TOUCHED: Final[dict[tuple[type, str], tuple[str, ...]]] = {
+    (transport.QoS, "ack"): ("self", "delivery_tag"),
+    (transport.QoS, "restore_unacked"): ("self", "client"),
+    (transport.QoS, "restore_by_tag"): ("self", "tag", "client"),
+    (transport.QoS, "_remove_from_indices"): ("self", "delivery_tag", "pipe"),
+    (transport.QoS, "_quick_ack"): (),
+    (transport.Channel, "_connparams"): ("self",),
+}
+#: What an instance of each has besides.
+ATTRIBUTES: Final = {
+    "qos": ("_delivered", "_dirty", "unacked_index_key", "visibility_timeout"),
+    "channel": ("qos", "visibility_timeout", "closed", "Client"),
+}
+
+
+def misfit(channel: Any) -> str | None:
+    """What of kombu is not as it is known here; None when all is."""
+    for (owner, name), parameters in TOUCHED.items():
+        method = getattr(owner, name, None) or getattr(channel.qos, name, None)
+        if method is None:
+            return f"{owner.__name__}.{name} is gone"
+        if parameters and tuple(inspect.signature(method).parameters)[: len(parameters)] != parameters:
+            return f"{owner.__name__}.{name} takes other parameters"
+    for name, owner in (("channel", channel), ("qos", channel.qos)):
+        if missing := [attribute for attribute in ATTRIBUTES[name] if not hasattr(owner, attribute)]:
+            return f"{name}.{missing[0]} is gone"
+    if not isinstance(channel.qos._delivered, dict) or not isinstance(channel.qos._dirty, set):
+        return "the messages of a channel are kept otherwise"
+    return None
+
+
+def fall_back(channel: Any, app: Any, reason: object) -> None:
+    """Let this worker take messages for abandoned as late as Celery does."""
+    if channel.visibility_timeout >= CELERY_TIMEOUT:
+        return
+    logger.error(
+        "messages are not renewed while they are held, so they are given %d s, as by Celery: %s",
+        *(CELERY_TIMEOUT, reason),
+    )
+    app.conf.broker_transport_options |= {"visibility_timeout": CELERY_TIMEOUT}
+    for owner in (channel, channel.qos):
+        owner.visibility_timeout = CELERY_TIMEOUT
+
+
 class VisibilityStep(bootsteps.StartStopStep):
     """A step of the worker's consumer; it starts anew with every connection to the broker."""
 
@@ -48,6 +99,18 @@ class VisibilityStep(bootsteps.StartStopStep):
         channel = consumer.task_consumer.channel
         if not isinstance(channel, transport.Channel):
             return  # a broker that notices by itself when its consumer has gone
+        if reason := misfit(channel):
+            fall_back(channel, consumer.app, reason)
+            return
+        try:
+            self._hold(channel, consumer)
+        except (RedisError, OSError, *consumer.connection_errors):
+            raise  # the consumer connects anew, and starts this again
+        except Exception as error:
+            logger.exception("a worker must start all the same")
+            fall_back(channel, consumer.app, error)
+
+    def _hold(self, channel: Any, consumer: Any) -> None:
         before, self._holding = self._holding, VisibilityRenewer(channel, consumer)
         if before is not None:
             self._holding.succeed(before)
@@ -73,7 +136,7 @@ class VisibilityRenewer:
         self._qos.ack = self._ack
 
     def start(self) -> None:
-        threading.Thread(target=self._renew_for_ever, name="jobcast-custody", daemon=True).start()
+        threading.Thread(target=self._renew_for_ever, name="jobcast-visibility", daemon=True).start()
 
     def succeed(self, before: VisibilityRenewer) -> None:
         """Take over from the holding of a connection that was lost."""
@@ -101,8 +164,16 @@ class VisibilityRenewer:
         while not self._over.wait(min(RENEW_EVERY, self._timeout / RENEWALS)):
             if self._channel.closed and self._stops:
                 return  # all has been given back
-            with contextlib.suppress(RedisError, OSError):  # the broker is away; the next turn tries again
+            try:
                 self.renew()
+            except (RedisError, OSError):
+                pass  # the broker is away; the next turn tries again
+            except Exception as error:  # noqa: BLE001  # a thread that ended would renew nothing
+                self._note_odd(error)
+
+    def _note_odd(self, error: Exception) -> None:
+        with contextlib.suppress(Exception):
+            fall_back(self._channel, self._consumer.app, repr(error))
 
     def _ack(self, delivery_tag: str) -> None:
         """Also when the connection was lost meanwhile; the task has ended and must not run again."""

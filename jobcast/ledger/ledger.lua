@@ -92,8 +92,11 @@ end
 local function refusal(job, attempt, a)
   if a.expected_sequence ~= '' and tonumber(a.expected_sequence) ~= job.sequence then return 'conflict' end
   if not expected(a.expected, job.status) then return 'conflict' end
-  -- A job that was cancelled while it waited stays so, even if its message is delivered after all.
-  if a.attempt == 'begin' and job.status == 'cancelled' and a.retries < job.attempt then return 'terminal' end
+  -- A job that somebody cancelled while it waited stays so, even if its message is delivered after all. One
+  -- that was revoked, expired or ended itself may begin again under its id: that is new work.
+  if a.attempt == 'begin' and job.cancel == 1 and job.status == 'cancelled' and a.retries < job.attempt then
+    return 'terminal'
+  end
   if not job.attempt or attempt > job.attempt then return nil end
   if attempt < job.attempt then return 'stale' end
   if TERMINAL[job.status] then return job.lost == '1' and 'lost' or 'terminal' end
@@ -104,8 +107,11 @@ local function append_job(a, to)
   local attempt = attempt_of(a.attempt, a.retries, job)
   local refused = refusal(job, attempt, a)
   if refused then
-    local cancel = job.status == 'cancelled' and 1 or job.cancel
-    return { refused, job.sequence, job.epoch or '', job.attempt or 0, cancel, 0 }
+    -- A worker says that it has thrown the message away: nothing is left to be cancelled.
+    if refused == 'terminal' and a.status == 'cancelled' and job.status == 'cancelled' then
+      redis.call('HDEL', KEYS[1], 'cancel')
+    end
+    return { refused, job.sequence, job.epoch or '', job.attempt or 0, job.cancel, 0 }
   end
 
   local same = job.attempt == attempt
@@ -136,6 +142,7 @@ local function append_job(a, to)
   if a.status == 'in_progress' and attempt > job.started then set('started', attempt) end
   for field, value in pairs(a.meta) do set(field, value) end
   redis.call('HSET', KEYS[1], unpack(state))
+  if a.status == 'cancelled' and job.status == 'in_progress' then redis.call('HDEL', KEYS[1], 'cancel') end
   expire(TERMINAL[a.status] and a.terminal_ttl or a.ttl, 2)
   if a.lease > 0 then redis.call('ZADD', KEYS[6], milliseconds() + a.lease, string.match(KEYS[1], '{(.-)}')) end
   return { 'stored', sequence, epoch, attempt, job.cancel, 0 }

@@ -229,7 +229,9 @@ class MemoryLedger(Ledger):
         attempt = _attempt_of(entry, record)
         refused = _refusal(entry, record, attempt)
         if refused:
-            cancel = record.cancel or record.status == "cancelled"
+            cancel = record.cancel
+            if refused == "terminal" and entry.status == record.status == "cancelled":
+                record.cancel = False
             return Appended(refused, record.sequence, record.epoch, record.attempt or 0, cancel)
         same = record.attempt == attempt
         progress = _highest(number(entry.progress), record.progress if same else None)
@@ -238,6 +240,9 @@ class MemoryLedger(Ledger):
             record.progress = None
             record.cancel = record.cancel and record.status not in TERMINAL_STATUSES
         fields = f',"attempt":{attempt}' + (f',"progress":{progress}' if progress else "")
+        cancel = record.cancel
+        if entry.status == "cancelled" and record.status == "in_progress":
+            record.cancel = False
         self._publish(entry.topic, record, entry.event, fields, entry.body, merge=merge)
         record.payload = record.history[-1].payload
         record.status, record.attempt = entry.status, attempt
@@ -250,7 +255,7 @@ class MemoryLedger(Ledger):
             record.expires_at = self._clock() + self._retention
         if entry.lease > 0:
             self._leases[entry.topic] = self._clock() + entry.lease
-        return Appended("stored", record.sequence, record.epoch, attempt, record.cancel)
+        return Appended("stored", record.sequence, record.epoch, attempt, cancel)
 
     def _append_event(self, entry: Entry) -> Appended:
         record = self._record(entry.topic)
@@ -315,8 +320,9 @@ def _refusal(entry: Entry, record: _Record, attempt: int) -> Outcome | None:
         return "conflict"
     if entry.expected is not None and (record.status or "none") not in entry.expected:
         return "conflict"
-    # A job that was cancelled while it waited stays so, even if its message is delivered after all.
-    was_cancelled = record.status == "cancelled" and entry.retries < (record.attempt or 0)
+    # A job that somebody cancelled while it waited stays so, even if its message is delivered after all. One
+    # that was revoked, expired or ended itself may begin again under its id: that is new work.
+    was_cancelled = record.cancel and record.status == "cancelled" and entry.retries < (record.attempt or 0)
     if entry.attempt == "begin" and was_cancelled:
         return "terminal"
     if record.attempt is None or attempt > record.attempt:

@@ -239,6 +239,10 @@ class Ledger(ABC):
     def release(self, topic: Topic) -> None:
         """Give a lease up; for a job that has ended."""
 
+    def again(self) -> Ledger:
+        """The same ledger with connections of its own, for a thread that may share none; or itself."""
+        return self
+
     @abstractmethod
     def ping(self) -> None:
         """Return when the store answers."""

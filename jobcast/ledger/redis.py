@@ -108,6 +108,7 @@ class RedisLedger(Ledger):
     ) -> None:
         super().__init__(history=history, retention=retention)
         self._redis = client
+        self._again: Callable[[], Ledger] = lambda: self
         self._channel = functools.partial(envelope.channel_of, channel=channel, per_topic=per_topic)
         #: On a cluster the leases of all jobs are elsewhere than a job, so a lease takes a step of its own.
         self._is_cluster = isinstance(client, Cluster)
@@ -128,7 +129,11 @@ class RedisLedger(Ledger):
 
         ``per_topic`` publishes each topic on a channel of its own instead of all on ``channel``.
         """
-        return cls(connect(url), channel, history=history, retention=retention, per_topic=per_topic)
+        made = cls(connect(url), channel, history=history, retention=retention, per_topic=per_topic)
+        made._again = functools.partial(
+            cls.from_url, url, channel, history=history, retention=retention, per_topic=per_topic
+        )
+        return made
 
     @_translate_errors
     def append(self, entry: Entry) -> Appended:
@@ -248,6 +253,9 @@ class RedisLedger(Ledger):
     @_translate_errors
     def release(self, topic: Topic) -> None:
         self._redis.zrem(_LEASES, topic.room)
+
+    def again(self) -> Ledger:
+        return self._again()
 
     @_translate_errors
     def ping(self) -> None:

@@ -157,11 +157,49 @@ def test_a_retry_that_waits_begins_as_the_attempt_it_was_announced_as(ledger, jo
 
 
 def test_a_job_cancelled_while_it_waited_does_not_begin(ledger, job_id):
-    """Even when its message is delivered after all; and its worker is told to stop."""
+    """Even when its message is delivered after all, and however often; and its worker is told to stop."""
     ledger.append_job(update(job_id, "pending"))
+    ledger.request_cancel(job_id)
     ledger.append_job(update(job_id, "cancelled"))
-    refused = ledger.append_job(update(job_id), begin=True)
-    assert (refused.outcome, refused.cancel_requested) == ("terminal", True)
+    for _ in range(2):
+        refused = ledger.append_job(update(job_id), begin=True)
+        assert (refused.outcome, refused.cancel_requested) == ("terminal", True)
+
+
+@pytest.mark.parametrize("before", ["pending", "in_progress"])
+def test_an_id_that_once_ended_cancelled_may_be_used_again(ledger, job_id, before):
+    """Revoked, expired or ended by its task: nobody asked for what comes next to be cancelled."""
+    ledger.append_job(update(job_id, before))
+    ledger.append_job(update(job_id, "cancelled"))
+    begun = ledger.append_job(update(job_id), begin=True)
+    assert (begun.outcome, begun.attempt, begun.cancel_requested) == ("stored", 2, False)
+
+
+def test_a_request_to_cancel_is_over_when_the_job_has_stopped(ledger, job_id):
+    """The next work under its id is not meant."""
+    ledger.append_job(update(job_id), begin=True)
+    ledger.request_cancel(job_id)
+    ledger.append_job(update(job_id, "cancelled", attempt=1))
+    assert ledger.touch([job_topic(job_id)], 5) == set()
+    begun = ledger.append_job(update(job_id), begin=True)
+    assert (begun.outcome, begun.cancel_requested) == ("stored", False)
+
+
+def test_a_request_to_cancel_is_over_when_a_worker_threw_the_message_away(ledger, job_id):
+    """It was cancelled while it waited, and its worker says that it will not run."""
+    ledger.append_job(update(job_id, "pending"))
+    ledger.request_cancel(job_id)
+    for _ in range(2):
+        ledger.append_job(update(job_id, "cancelled"))
+    assert ledger.append_job(update(job_id), begin=True).stored
+
+
+def test_a_refused_report_asks_nobody_to_stop(ledger, job_id):
+    """Its attempt was revoked; that is told by a signal."""
+    ledger.append_job(update(job_id), begin=True)
+    ledger.append_job(update(job_id, "cancelled", attempt=1))
+    refused = ledger.append_job(update(job_id, attempt=1))
+    assert (refused.outcome, refused.cancel_requested) == ("terminal", False)
 
 
 def test_a_lost_job_says_so_to_the_worker_that_comes_back(ledger, job_id):
@@ -327,6 +365,8 @@ def test_a_job_that_has_begun_has_a_lease(ledger, job_id):
     assert topic not in late(ledger)
     assert ledger.append_job(update(job_id), begin=True, retries=1, lease=0.01).stored
     wait_for(lambda: topic in late(ledger), what="the lease to run out")
+    ledger.append_job(update(job_id, "pending", attempt=3))
+    ledger.request_cancel(job_id)
     ledger.append_job(update(job_id, "cancelled"))
     ledger.release(topic)
     assert not ledger.append_job(update(job_id), begin=True, lease=0.01).stored

@@ -7,14 +7,16 @@ import os
 import threading
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
 from jobcast.broadcaster import Broadcaster
 from jobcast.celery.signals import end_elsewhere
 from jobcast.errors import JobCancelled, LedgerRefused, LedgerUnavailable
+from jobcast.job import Event
 from jobcast.ledger import Appended, Entry, MemoryLedger
-from jobcast.models import AnalyticsData, AnalyticsEvent, Notification
+from jobcast.models import AnalyticsData, AnalyticsEvent, JobStatusUpdate, Notification
 from jobcast.reporter import BACKLOG_LIMIT, Reporter
 from jobcast.topics import Topic, job_topic, user_topic
 from tests.clock import FakeClock
@@ -357,6 +359,122 @@ def test_odd_values_are_dropped_and_never_fail_the_job(desk, caplog):
     assert desk.store.job("j").status == "failed"
 
 
+class Poisoned(Store):
+    """A ledger whose client cannot write what one job says."""
+
+    def append_job(self, update: JobStatusUpdate, **options: Any) -> Appended:
+        if update.job_id == "bad" and update.details:
+            raise TypeError("cannot be written")
+        return super().append_job(update, **options)
+
+
+def test_a_report_that_cannot_be_sent_costs_no_other_job_its_own(caplog):
+    """It is sent without what is odd, said once, and counted."""
+    desk = Desk()
+    desk.store = desk.reporter._ledger = Poisoned(desk.clock)
+    for job_id in ("bad", "good"):
+        desk.reporter.start_job(job_id)
+    for n in range(1, 4):
+        for job_id in ("bad", "good"):
+            desk.reporter.progress(job_id).update(completed=n, total=4, details={"n": n})
+        desk.pass_time(1.1)
+    for job_id in ("bad", "good"):
+        desk.reporter.end_job(job_id, "completed")
+    desk.pass_time(1.1)
+    assert desk.said("bad")[-1] == desk.said("good")[-1] == ("completed", 3)
+    assert desk.store.job("good").details == {"n": 3}
+    assert desk.reporter.counters.dropped == 1
+    assert caplog.text.count("dropped an event of job:bad") == 1
+
+
+def test_an_event_that_raises_anything_costs_only_itself(desk, caplog):
+    """A delivery is somebody else's code."""
+    desk.reporter.post(Event(user_topic("ana"), lambda ledger: 1 / 0))
+    desk.reporter.start_job("j")
+    desk.reporter.step()
+    assert desk.said("j") == [("in_progress", None)]
+    assert desk.reporter.counters.dropped == 1
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_a_job_that_cannot_be_looked_at_is_given_up(desk, caplog):
+    """And every other one is seen."""
+    desk.reporter.start_job("bad")
+    desk.reporter._state.jobs["bad"]._state = None
+    desk.reporter.start_job("good")
+    desk.pass_time(2)
+    assert desk.said("good") == [("in_progress", None)]
+    assert caplog.text.count("job bad cannot be reported any more") == 1
+
+
+def test_a_list_that_a_task_goes_on_filling_is_sent_each_time(desk):
+    """It is another one each time it is reported."""
+    lines: list[str] = []
+    progress = desk.reporter.start_job("j")
+    for n in range(5):
+        lines.append(f"step {n}")
+        progress.update(details={"log": lines})
+        desk.pass_time(1.1)
+    assert [len(update["details"]["log"]) for update in desk.store.sent] == [1, 2, 3, 4, 5]
+
+
+def test_those_who_watch_see_that_a_job_was_asked_to_stop(desk):
+    """Until it has."""
+    desk.reporter.start_job("j").advance()
+    desk.pass_time(1.1)
+    desk.store.request_cancel("j")
+    desk.pass_time(5)
+    assert desk.store.job("j").cancel_requested
+    desk.reporter.end_job("j", "cancelled")
+    desk.pass_time(1.1)
+    assert desk.store.job("j").cancel_requested is None
+
+
+def test_an_end_that_is_expected_waits_a_moment_for_one_who_knows(desk):
+    """The result may turn out to be one that cannot be stored."""
+    desk.reporter.start_job("j")
+    desk.reporter.expect_end("j", "completed")
+    desk.pass_time(0.3)
+    desk.reporter.end_job("j", "failed", "not serializable", "EncodeError")
+    desk.pass_time(2)
+    assert [status for status, _ in desk.said("j")] == ["in_progress", "failed"]
+    assert desk.store.job("j").error_type == "EncodeError"
+
+
+def test_an_end_that_is_expected_is_told_when_nobody_knows_better(desk):
+    """The result backend may be away for hours."""
+    desk.reporter.start_job("j")
+    desk.reporter.expect_end("j", "completed")
+    desk.pass_time(1)
+    assert [status for status, _ in desk.said("j")] == ["in_progress", "completed"]
+
+
+def test_a_better_founded_end_corrects_one_that_was_only_expected(desk):
+    """As the next attempt's, since an attempt has one end; and the same one is not told twice."""
+    for job_id in ("j", "same"):
+        desk.reporter.start_job(job_id)
+        desk.reporter.expect_end(job_id, "completed")
+    desk.pass_time(1)
+    assert desk.reporter.end_job("j", "failed", "boom")
+    desk.reporter.end_job("same", "completed")
+    desk.pass_time(1)
+    last = desk.store.job("j")
+    assert (last.status, last.attempt, last.error) == ("failed", 2, "boom")
+    assert len(desk.said("same")) == 2
+
+
+def test_what_a_job_has_made_comes_with_its_end_and_its_lines_before(desk):
+    """progress.result and progress.log."""
+    progress = desk.reporter.start_job("j")
+    progress.log("reading")
+    progress.result(url="/files/1", rows=5)
+    desk.pass_time(2)
+    assert (desk.store.job("j").log, desk.store.job("j").result) == (["reading"], None)
+    desk.reporter.end_job("j", "completed")
+    desk.pass_time(1)
+    assert desk.store.job("j").result == {"url": "/files/1", "rows": 5}
+
+
 def test_two_threads_of_one_process_report_two_jobs():
     """The real thread, started by the first report."""
     store = MemoryLedger()
@@ -547,3 +665,22 @@ def test_an_end_that_the_store_kept_is_told_once(desk):
     desk.pass_time(10)
     assert [update["status"] for update in desk.store.sent].count("completed") == 2
     assert looked == [2]
+
+
+def test_a_process_next_to_a_busy_one_renews_its_lease_and_says_that_it_is_busy(desk):
+    """Until the busy one does so itself; a job of nobody's runs out."""
+    desk.store.append_job(JobStatusUpdate(job_id="gone", status="in_progress"), begin=True, lease=5)
+    desk.reporter.start_job("blocked")
+    desk.pass_time(1)
+    parent = Reporter(desk.store, lease=5.0, clock=desk.clock, threaded=False)
+    parent.renew_for(lambda: ["blocked"])
+    for _ in range(30):
+        desk.clock.advance(1)
+        parent.step()
+    assert [lease.topic.id for lease in desk.store.overdue()] == ["gone"]
+    assert desk.store.job("blocked").busy
+    for _ in range(20):
+        desk.pass_time(1)
+        parent.step()
+    assert desk.store.job("blocked").busy is None
+    assert len([update for update in desk.store.sent if update.get("busy")]) == 1
