@@ -23,9 +23,20 @@ class InvalidPayload(JobcastError):
 
 
 class LedgerUnavailable(JobcastError):
-    """Raised when the ledger's store did not answer in time or refused the connection."""
+    """Raised when the ledger's store did not answer in time, or does not do its work for now.
+
+    ``reason`` says so to people, without names of hosts or users: "the store is read-only".
+    """
 
     code = "unavailable"
+
+    def __init__(self, message: str, reason: str = "the store is not reachable right now") -> None:
+        super().__init__(message, reason)
+        self.message = message
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return self.message
 
 
 class QueueUnavailable(JobcastError):

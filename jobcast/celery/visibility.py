@@ -23,7 +23,7 @@ from celery.worker import state
 from celery.worker.consumer.tasks import Tasks
 from kombu.transport import redis as transport
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import ConnectionError, ReadOnlyError, RedisError, ResponseError
 from redis.retry import Retry
 
 logger = logging.getLogger(__name__)
@@ -48,10 +48,29 @@ class VisibilityStep(bootsteps.StartStopStep):
         channel = consumer.task_consumer.channel
         if not isinstance(channel, transport.Channel):
             return  # a broker that notices by itself when its consumer has gone
+        reconnect_when_refused(channel)
         before, self._holding = self._holding, VisibilityRenewer(channel, consumer)
         if before is not None:
             self._holding.succeed(before)
         self._holding.start()
+
+
+def reconnect_when_refused(channel: Any) -> None:
+    """Have the worker connect anew when Redis ends its waiting for messages with an error.
+
+    A server that is demoted does so (``UNBLOCKED``, ``READONLY``), and so does ``CLIENT UNBLOCK … ERROR``.
+    kombu takes that for a fault of the worker's own, which ends the worker.
+    """
+    read = channel.handlers["BRPOP"]
+
+    def read_or_reconnect(**options: Any) -> Any:
+        try:
+            return read(**options)
+        except ResponseError as error:
+            channel.client.connection.disconnect()
+            raise ConnectionError(f"the broker ended the wait for messages: {error}") from error
+
+    channel.handlers["BRPOP"] = read_or_reconnect
 
 
 class VisibilityRenewer:
@@ -142,7 +161,11 @@ def _running() -> dict[str, Any]:
 
 def _client(channel: Any) -> redis.Redis:
     """A client that outlives the channel and never hangs."""
-    own = {"socket_timeout": COMMAND_TIMEOUT, "retry": Retry(NoBackoff(), 1)}
+    own = {
+        "socket_timeout": COMMAND_TIMEOUT,
+        "retry": Retry(NoBackoff(), 1),
+        "retry_on_error": [ReadOnlyError],
+    }
     parameters = {**channel._connparams(), **own}
     client: redis.Redis = channel.Client(connection_pool=redis.ConnectionPool(**parameters))
     return client

@@ -143,7 +143,7 @@ def add_routes(
         analytics_blueprint(server.services),
         system_blueprint(
             server.services,
-            lambda: server.manager.listening,
+            server.readiness,
             server.registry,
             lambda: openapi(more, prefix),
         ),

@@ -94,8 +94,10 @@ class BaseNamespace(Namespace):  # type: ignore[misc]  # untyped library
             return self._refusal(sid, argument, RequestRefused("invalid-payload", conflict.message))
         except QueueUnavailable as error:
             return self._refusal(sid, argument, RequestRefused(error.code, str(error)))
-        except (LedgerUnavailable, LedgerRefused):
-            gone = RequestRefused("unavailable", "the store is not reachable right now")
+        except LedgerUnavailable as error:
+            return self._refusal(sid, argument, RequestRefused(error.code, error.reason))
+        except LedgerRefused:
+            gone = RequestRefused("unavailable", "the store does not take this")
             return self._refusal(sid, argument, gone)
 
     def _check_pace(self, sid: str) -> None:
