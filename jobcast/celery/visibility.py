@@ -161,11 +161,21 @@ def _running() -> dict[str, Any]:
 
 def _client(channel: Any) -> redis.Redis:
     """A client that outlives the channel and never hangs."""
-    own = {
+    own: dict[str, Any] = {
         "socket_timeout": COMMAND_TIMEOUT,
         "retry": Retry(NoBackoff(), 1),
         "retry_on_error": [ReadOnlyError],
     }
-    parameters = {**channel._connparams(), **own}
-    client: redis.Redis = channel.Client(connection_pool=redis.ConnectionPool(**parameters))
+    client: redis.Redis = channel.Client(connection_pool=_pool(channel, own))
     return client
+
+
+def _pool(channel: Any, options: dict[str, Any]) -> redis.ConnectionPool:
+    if not isinstance(channel, transport.SentinelChannel):
+        return redis.ConnectionPool(**{**channel._connparams(), **options})
+    sentinels: Any = channel
+    closed_with_the_channel = sentinels._sentinel_manager
+    pool: redis.ConnectionPool = sentinels._sentinel_managed_pool()
+    sentinels._sentinel_manager = closed_with_the_channel
+    pool.connection_kwargs.update(options)
+    return pool

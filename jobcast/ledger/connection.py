@@ -10,6 +10,7 @@ from redis.exceptions import MasterDownError, ReadOnlyError
 from redis.retry import Retry
 
 from jobcast.ledger.cluster import Cluster, is_cluster
+from jobcast.ledger.sentinel import SentinelUrl, is_sentinel
 
 #: Seconds a command may take before the store counts as unavailable.
 COMMAND_TIMEOUT: Final = 0.8
@@ -38,4 +39,6 @@ def connect(url: str) -> redis.Redis:
     if is_cluster(url):
         return cast(redis.Redis, Cluster(url, **options))
     again = {"retry": Retry(NoBackoff(), 1), "retry_on_error": [*WRONG_SERVER]}
+    if is_sentinel(url):
+        return SentinelUrl.parse(url).connect(**options, **again)
     return redis.Redis.from_pool(redis.BlockingConnectionPool.from_url(url, **options, **again))
