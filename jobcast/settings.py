@@ -136,7 +136,7 @@ class Settings(BaseSettings):
         except ValidationError as error:
             first = error.errors()[0]
             variable = str(first["loc"][0]).upper() if first["loc"] else "settings"
-            raise InvalidSetting(variable, first["msg"]) from error
+            raise InvalidSetting(variable, first["msg"].removeprefix("Value error, ")) from error
 
     def require_redis(self) -> Self:
         """Return self, or raise InvalidSetting when ``REDIS_URL`` is not set."""

@@ -75,15 +75,23 @@ class Subscriber:
         self._claims = FixedWindowRateLimiter(MemoryStorage())
 
     def subscribe(self, sid: str, identity: Identity, place: Subscribe) -> dict[str, Any]:
-        """Join, answer, send what was missed or else the state; raise RequestRefused."""
+        """Join, answer, send what was missed or else the state; raise RequestRefused.
+
+        Whoever asks again for a topic keeps the subscription that lives until the new one stands.
+        """
         self._authorise(identity, place.topic)
-        self._check_limit(sid)
+        before = self._subscriptions.find(sid, place.topic.room)
+        if before is None:
+            self._check_limit(sid)
         subscription = self._join(sid, place.topic)
         self._channels.follow(place.topic)
         try:
             snapshot = self._read(place)
         except (LedgerUnavailable, LedgerRefused) as error:
-            self.unsubscribe(sid, place.topic)
+            if before is None:
+                self.unsubscribe(sid, place.topic)
+            else:
+                self._fanout.go_on(before, subscription)
             raise RequestRefused("unavailable", "the state cannot be read right now") from error
         return self._answer(subscription, snapshot)
 

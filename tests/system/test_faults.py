@@ -279,6 +279,21 @@ def test_with_the_store_away_routes_and_subscribers_are_told_and_nothing_is_half
         assert watching.call("subscribe-job", "j")["ok"]
 
 
+def test_who_asks_again_while_the_store_is_away_goes_on_with_what_it_has(quick):
+    """The new subscription does not stand, so the one that lives stays: its events arrive."""
+    with Watcher(quick.url) as watching:
+        assert watching.call("subscribe-job", "j")["ok"]
+        quick.valkey.stop()
+        assert watching.call("subscribe-job", "j")["error"]["code"] == "unavailable"
+        assert watching.call("subscribe-job", "other")["error"]["code"] == "unavailable"
+        quick.valkey.start()
+        wait_for(lambda: quick.get("/readyz").status == 200, 5)
+        for job_id in ("j", "other"):
+            quick.ledger.append_job(state(job_id, status="completed"))
+        watching.wait_for_status("j", "completed")
+        assert metric(quick, "subscriptions") == 1
+
+
 def test_a_client_that_stops_reading_costs_little_delays_nobody_and_ends_right(quick):
     """Thirty inboxes and a job overflow it; when it reads again it has all that is current, in order."""
     sleeper = RawClient(quick.port)

@@ -114,6 +114,12 @@ class Fanout:
             self.behind[subscription] = None
         self._write_batch.flush()
 
+    def go_on(self, before: Subscription, after: Subscription) -> None:
+        """Let a subscription stand that ``after`` was to replace and could not."""
+        if self._subscriptions.reopen(before, after) and before.behind:
+            self.behind[before] = None
+        self._write_batch.flush()
+
     def serve_those_behind(self) -> None:
         """Bring clients that read again up to what the ledger says."""
         for subscription in list(self.behind):
