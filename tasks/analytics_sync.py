@@ -15,6 +15,7 @@ from tasks.csv_table import count_rows
 from tasks.errors import InvalidTable
 from tasks.metrics_export import WHAT, read_export
 from tasks.notifications import Notifications
+from tasks.patience import telling_by
 from tasks.resources import Resources, workspace
 from tasks.tables import LIFETIME
 
@@ -43,7 +44,8 @@ def sync(self: ProgressTask, *, brand_id: str, user_id: str, platform: str, csv_
         place = workspace()
         total = count_rows(csv_text, WHAT, place.csv_limits)
         report = SyncReport(self.progress, brand_id, platform, job_id, total)
-        _sync(place, csv_text, report)
+        with telling_by(self.progress):
+            _sync(place, csv_text, report)
     except JobCancelled:
         raise
     except Exception as error:

@@ -13,6 +13,7 @@ from jobcast.models import JobStatus
 from tasks.calendar import read_calendar
 from tasks.errors import InvalidPost, InvalidTable, PublishingFailed
 from tasks.notifications import Notifications
+from tasks.patience import WAITING, telling, telling_by
 from tasks.posts import NewPost, read_posts
 from tasks.publisher import Publisher
 from tasks.resources import Resources, workspace
@@ -45,9 +46,10 @@ def publish(
     job_id = self.request.id or ""
     notices = Notifications(job_id, brand_id, user_id)
     try:
-        place = workspace()
-        place.storage.add_posts(job_id, brand_id, user_id, _read(place, posts, calendar_csv))
-        details = Publisher(place, self.progress).run(job_id)
+        with telling_by(self.progress):
+            place = workspace()
+            place.storage.add_posts(job_id, brand_id, user_id, _read(place, posts, calendar_csv))
+            details = Publisher(place, self.progress).run(job_id)
     except JobCancelled:
         raise
     except Exception as error:
@@ -77,7 +79,8 @@ def draft(
     """
     notices = Notifications(job_id, brand_id, user_id)
     try:
-        waiting = _store_draft(job_id, brand_id, user_id, posts, calendar_csv)
+        with telling(lambda: _broadcast(job_id, "draft", description=WAITING)):
+            waiting = _store_draft(job_id, brand_id, user_id, posts, calendar_csv)
     except Exception as error:
         _broadcast(job_id, "failed", str(error) or type(error).__name__)
         notices.failed("Posts cannot be used", error)
@@ -110,9 +113,15 @@ def _read(place: Resources, posts: Posts | None, calendar_csv: str | None) -> It
 
 
 def _broadcast(
-    job_id: str, status: JobStatus, error: str | None = None, details: dict[str, Any] | None = None
+    job_id: str,
+    status: JobStatus,
+    error: str | None = None,
+    details: dict[str, Any] | None = None,
+    description: str | None = None,
 ) -> None:
-    update = JobStatusUpdate(job_id=job_id, status=status, error=error, details=details)
+    update = JobStatusUpdate(
+        job_id=job_id, status=status, error=error, details=details, description=description
+    )
     broadcast_job_update(job_id, update)
 
 
