@@ -6,7 +6,7 @@ from jobcast.broadcaster import (
     configure,
     send_notification_to_user,
 )
-from jobcast.errors import InvalidPayload, InvalidSetting, JobCancelled, JobcastError
+from jobcast.errors import InvalidPayload, InvalidSetting, JobCancelled, JobcastError, PublicError
 from jobcast.models import AnalyticsData, AnalyticsEvent, JobStatusUpdate, Notification
 from jobcast.progress import Progress
 from jobcast.settings import Settings
@@ -23,6 +23,7 @@ __all__ = [
     "JobcastError",
     "Notification",
     "Progress",
+    "PublicError",
     "Settings",
     "broadcast_analytics_event",
     "broadcast_job_update",

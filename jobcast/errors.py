@@ -7,6 +7,14 @@ class JobcastError(Exception):
     """Root of every error raised by Jobcast."""
 
 
+class PublicError(JobcastError):
+    """Raised by a task with a text that is meant for people: browsers and inboxes get it as it is.
+
+    Derive from it, or name the classes in the task's ``throws``. Of every other exception they get the type
+    alone, and the log has the rest.
+    """
+
+
 class InvalidSetting(JobcastError):
     """Raised when an environment variable cannot be read; the message is one line that names it."""
 

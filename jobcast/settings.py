@@ -85,6 +85,9 @@ class Settings(BaseSettings):
     jobcast_history_events: Annotated[int, Field(ge=1, le=10_000)] = 100
     #: Seconds a job can be read after its terminal state.
     jobcast_retention_seconds: Annotated[int, Field(ge=60)] = 86_400
+    #: Which exceptions' texts browsers get: "public": those that are meant for people (jobcast.PublicError, a
+    #: task's ``throws``); "all": every one, SQL and host names with it.
+    jobcast_error_detail: Literal["public", "all"] = "public"
     #: One lease period: a worker that misses one is stalled, one that misses three is lost.
     jobcast_lease_ms: Annotated[int, Field(ge=100, le=600_000)] = 5000
 

@@ -9,6 +9,7 @@ from celery import shared_task
 
 from jobcast import AnalyticsData, AnalyticsEvent, JobCancelled, Progress, broadcast_analytics_event
 from jobcast.celery import ProgressTask
+from jobcast.celery.error_text import error_text
 from jobcast.models import AnalyticsEventType
 from tasks.batches import batches
 from tasks.csv_table import count_rows
@@ -49,7 +50,7 @@ def sync(self: ProgressTask, *, brand_id: str, user_id: str, platform: str, csv_
     except JobCancelled:
         raise
     except Exception as error:
-        notices.failed("Analytics sync failed", error)
+        notices.failed("Analytics sync failed", error_text(self.app, error, self))
         raise
     notices.sync_complete(f"{total:,} records of {platform} synced")
     return total

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from celery import shared_task
+from celery import current_app, shared_task
 
 from jobcast import JobCancelled, JobStatusUpdate, broadcast_job_update
 from jobcast.celery import ProgressTask
+from jobcast.celery.error_text import error_text
 from jobcast.models import JobStatus
 from tasks.calendar import read_calendar
 from tasks.errors import InvalidPost, InvalidTable, PublishingFailed
@@ -53,7 +54,7 @@ def publish(
     except JobCancelled:
         raise
     except Exception as error:
-        notices.failed("Publishing failed", error)
+        notices.failed("Publishing failed", error_text(self.app, error, self))
         raise
     notices.completed(_published(details))
     return details
@@ -82,8 +83,9 @@ def draft(
         with telling(lambda: _broadcast(job_id, "draft", description=WAITING)):
             waiting = _store_draft(job_id, brand_id, user_id, posts, calendar_csv)
     except Exception as error:
-        _broadcast(job_id, "failed", str(error) or type(error).__name__)
-        notices.failed("Posts cannot be used", error)
+        text = error_text(current_app, error)
+        _broadcast(job_id, "failed", text)
+        notices.failed("Posts cannot be used", text)
         raise
     if waiting:
         _broadcast(job_id, "pending", details={"requiresApproval": True})

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from celery import Celery
 
+from jobcast.celery.error_text import DETAIL
 from jobcast.ledger.sentinel import SentinelUrl, is_sentinel
 from jobcast.settings import Settings
 from jobcast.tls import INSECURE, celery_options
@@ -56,6 +57,7 @@ def _configuration(settings: Settings) -> dict[str, Any]:
             **_sentinel_options(settings.broker_url),
         },
         "result_backend_transport_options": _sentinel_options(settings.result_url),
+        DETAIL: settings.jobcast_error_detail,
         "result_expires": settings.jobcast_retention_seconds,
         # Otherwise a task that succeeded fails when Redis is away at that moment.
         "result_backend_always_retry": True,

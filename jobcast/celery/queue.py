@@ -11,6 +11,7 @@ from kombu.exceptions import OperationalError
 from kombu.transport.redis import Channel
 from redis.exceptions import ReadOnlyError, RedisError
 
+from jobcast.celery.error_text import error_text
 from jobcast.errors import QueueUnavailable
 from jobcast.ledger.outcome import Outcome
 from jobcast.models import JobStatus
@@ -74,7 +75,7 @@ class TaskQueue:
         try:
             result = self._celery.AsyncResult(task_id)
             state = result.state
-            error = str(result.result) if state == states.FAILURE else None
+            error = error_text(self._celery, result.result) if state == states.FAILURE else None
         except _AWAY as failure:
             raise QueueUnavailable("the result backend is not reachable") from failure
         status = _STATUS_OF.get(state)

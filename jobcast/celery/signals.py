@@ -14,6 +14,7 @@ from typing import Any
 
 from celery import Celery, current_app, signals, states
 
+from jobcast.celery.error_text import error_text
 from jobcast.celery.reporting import reporter_of
 from jobcast.celery.task import ProgressTask
 from jobcast.errors import JobCancelled
@@ -88,7 +89,7 @@ def _succeeded(*, sender: Any, **_: Any) -> None:
 def _failed(*, sender: Any, task_id: str, exception: BaseException, **_: Any) -> None:
     if isinstance(sender, ProgressTask):
         cancelled = isinstance(exception, JobCancelled)
-        error = None if cancelled else str(exception) or type(exception).__name__
+        error = None if cancelled else error_text(sender.app, exception, sender)
         _end(sender.app, task_id, "cancelled" if cancelled else "failed", error)
 
 
@@ -96,8 +97,7 @@ def _failed(*, sender: Any, task_id: str, exception: BaseException, **_: Any) ->
 def _retried(*, sender: Any, request: Any, reason: Any = None, **_: Any) -> None:
     """Without a reason it is the worker that stops, not a retry; jobcast.celery.request tells of it."""
     if reason is not None and isinstance(sender, ProgressTask):
-        error = str(reason) or type(reason).__name__
-        reporter_of(sender.app).end_job(request.id, "pending", error)
+        reporter_of(sender.app).end_job(request.id, "pending", error_text(sender.app, reason, sender))
 
 
 @_never_raising

@@ -8,6 +8,7 @@ from typing import Any
 from celery import Task, states
 from celery.exceptions import Ignore, Reject, Retry
 
+from jobcast.celery.error_text import error_text
 from jobcast.celery.reporting import reporter_of
 from jobcast.errors import JobCancelled
 from jobcast.models import JobStatus
@@ -31,11 +32,15 @@ class ProgressTask(Task):  # type: ignore[type-arg]  # generic in the stubs only
         found = reporter_of(self.app).progress(job_id) if job_id else None
         return found or Progress(job_id or self.name)
 
+    def public_error(self, error: BaseException) -> str | None:
+        """A text for people about what the task raised; None: the usual one (jobcast.celery.error_text)."""
+        return None
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         try:
             result = self.run(*args, **kwargs)
         except Retry as retry:
-            self._tell("pending", str(retry))
+            self._tell("pending", error_text(self.app, retry, self))
             raise
         except (Reject, Ignore):
             raise  # told by a signal
@@ -45,7 +50,7 @@ class ProgressTask(Task):  # type: ignore[type-arg]  # generic in the stubs only
             self._end_cancelled(self.request.id)
             raise Ignore from None
         except Exception as error:
-            self._tell("failed", str(error) or type(error).__name__)
+            self._tell("failed", error_text(self.app, error, self))
             raise
         self._tell(self.success_status)
         return result
