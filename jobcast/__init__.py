@@ -6,7 +6,7 @@ from jobcast.broadcaster import (
     configure,
     send_notification_to_user,
 )
-from jobcast.errors import InvalidPayload, InvalidSetting, JobCancelled, JobcastError
+from jobcast.errors import InvalidPayload, InvalidSetting, JobCancelled, JobcastError, PublicError
 from jobcast.job_context import job
 from jobcast.models import AnalyticsData, AnalyticsEvent, JobStatusUpdate, Notification
 from jobcast.progress import Progress, current, track
@@ -24,6 +24,7 @@ __all__ = [
     "JobcastError",
     "Notification",
     "Progress",
+    "PublicError",
     "Settings",
     "broadcast_analytics_event",
     "broadcast_job_update",

@@ -14,6 +14,8 @@ from jobcast.position import Position
 from jobcast.topics import Topic
 
 HOST_ID: Final = "jobcast"
+#: How a message begins that only shows that the channel works.
+PROOF: Final = b'{"method":"proof"'
 
 _OPENING: Final = f'{{"method":"emit","host_id":"{HOST_ID}","namespace":"'
 _ROOM: Final = '","room":"'
@@ -68,6 +70,11 @@ def head(topic: Topic, event: str) -> str:
 def seal(envelope_head: str, merge: bool, payload: str) -> str:
     """The whole envelope; ``ledger.lua`` does the same inside Redis."""
     return f"{envelope_head}{'true' if merge else 'false'}{_DATA}{payload}{_CLOSING}"
+
+
+def proof(name: str) -> str:
+    """A message that nobody acts on; stock servers pass over a method they do not know."""
+    return f'{PROOF.decode()},"name":"{name}"}}'
 
 
 def cut(message: bytes) -> Cut | None:

@@ -7,6 +7,14 @@ class JobcastError(Exception):
     """Root of every error raised by Jobcast."""
 
 
+class PublicError(JobcastError):
+    """Raised by a task with a text that is meant for people: browsers and inboxes get it as it is.
+
+    Derive from it, or name the classes in the task's ``throws``. Of every other exception they get the type
+    alone, and the log has the rest.
+    """
+
+
 class InvalidSetting(JobcastError):
     """Raised when an environment variable cannot be read; the message is one line that names it."""
 
@@ -26,9 +34,20 @@ class InvalidPayload(JobcastError):
 
 
 class LedgerUnavailable(JobcastError):
-    """Raised when the ledger's store did not answer in time or refused the connection."""
+    """Raised when the ledger's store did not answer in time, or does not do its work for now.
+
+    ``reason`` says so to people, without names of hosts or users: "the store is read-only".
+    """
 
     code = "unavailable"
+
+    def __init__(self, message: str, reason: str = "the store is not reachable right now") -> None:
+        super().__init__(message, reason)
+        self.message = message
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return self.message
 
 
 class QueueUnavailable(JobcastError):

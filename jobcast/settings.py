@@ -5,28 +5,60 @@ What only a server reads is in ``jobcast.server.settings``; deployments add thei
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
+import redis
 from pydantic import AfterValidator, Field, FilePath, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from jobcast.errors import InvalidSetting
 from jobcast.ledger.cluster import PREFIX
+from jobcast.ledger.sentinel import SCHEMES as SENTINEL_SCHEMES
+from jobcast.ledger.sentinel import SentinelUrl, is_sentinel
 from jobcast.tls import reserved_in, with_tls
 
-_REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
+_REDIS_SCHEMES = ("redis://", "rediss://", "unix://", *SENTINEL_SCHEMES)
 
 
 def _redis_url(value: str) -> str:
     if value and not value.startswith(_REDIS_SCHEMES):
         raise ValueError(f"has to start with one of {', '.join(_REDIS_SCHEMES)}")
-    return _no_tls_options(value)
+    return _readable_url(value)
 
 
-def _no_tls_options(value: str) -> str:
+def _readable_url(value: str) -> str:
+    """Raise ValueError, without repeating a password, for a Redis URL that a client could not use."""
+    if not value.startswith(_REDIS_SCHEMES):
+        return value  # another broker's
+    if urlsplit(value).fragment or "#" in value:
+        raise ValueError("a # in a user name or password has to be written %23")
     if option := reserved_in(value):
         raise ValueError(f"leave out {option}; JOBCAST_REDIS_CA and JOBCAST_REDIS_TLS_INSECURE decide that")
+    if is_sentinel(value):
+        SentinelUrl.parse(value)
+    else:
+        _check_server(value)
     return value
+
+
+def _check_server(value: str) -> None:
+    parts = urlsplit(value)
+    try:
+        port = parts.port
+    except ValueError:
+        raise ValueError(
+            "the port has to be a number up to 65535 (is there a : or @ in a password?)"
+        ) from None
+    if port == 0:
+        raise ValueError("the port cannot be 0")
+    if parts.scheme != "unix" and not re.fullmatch(r"/?\d{0,9}", parts.path):
+        raise ValueError("the database, after the last /, has to be a number")
+    try:
+        redis.ConnectionPool.from_url(value)
+    except (ValueError, TypeError) as error:
+        raise ValueError(str(error) or "cannot be read") from None
 
 
 Milliseconds = Annotated[int, Field(ge=0, le=3_600_000)]
@@ -42,7 +74,7 @@ class Settings(BaseSettings):
     jobcast_redis_ca: FilePath | None = None
     #: Take whatever certificate a ``rediss://`` server has. Anybody in between can then read along.
     jobcast_redis_tls_insecure: bool = False
-    celery_broker_url: Annotated[str, AfterValidator(_no_tls_options)] = ""
+    celery_broker_url: Annotated[str, AfterValidator(_readable_url)] = ""
     socketio_debounce_ms: Milliseconds = 1000
     socketio_channel: str = "flask-socketio"
     #: "shared": one Redis channel for everything; "topic": one per topic, so that a web process is sent only
@@ -53,6 +85,9 @@ class Settings(BaseSettings):
     jobcast_history_events: Annotated[int, Field(ge=1, le=10_000)] = 100
     #: Seconds a job can be read after its terminal state.
     jobcast_retention_seconds: Annotated[int, Field(ge=60)] = 86_400
+    #: Which exceptions' texts browsers get: "public": those that are meant for people (jobcast.PublicError, a
+    #: task's ``throws``); "all": every one, SQL and host names with it.
+    jobcast_error_detail: Literal["public", "all"] = "public"
     #: One lease period: a worker that misses one is stalled, one that misses three is lost.
     jobcast_lease_ms: Annotated[int, Field(ge=100, le=600_000)] = 5000
 
@@ -104,7 +139,7 @@ class Settings(BaseSettings):
         except ValidationError as error:
             first = error.errors()[0]
             variable = str(first["loc"][0]).upper() if first["loc"] else "settings"
-            raise InvalidSetting(variable, first["msg"]) from error
+            raise InvalidSetting(variable, first["msg"].removeprefix("Value error, ")) from error
 
     def require_redis(self) -> Self:
         """Return self, or raise InvalidSetting when ``REDIS_URL`` is not set."""

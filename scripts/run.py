@@ -18,6 +18,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,7 +28,7 @@ import redis
 
 from jobcast.embedded import EmbeddedValkey, free_port
 from jobcast.errors import InvalidSetting, JobcastError
-from jobcast.ledger.cluster import PREFIX
+from jobcast.ledger.connection import connect
 from scripts.parent_death import die_with_parent, dying_with_parent
 from tasks.settings import WorkSettings
 from web.settings import WebSettings
@@ -132,9 +133,7 @@ def check_disk(folder: Path) -> None:
 def check_redis(url: str) -> None:
     """Raise InvalidSetting when nobody answers there."""
     try:
-        with redis.Redis.from_url(
-            url.removeprefix(PREFIX), socket_connect_timeout=3, socket_timeout=3
-        ) as client:
+        with closing(connect(url)) as client:
             client.ping()
     except (redis.exceptions.RedisError, ValueError, OSError) as error:
         raise InvalidSetting("REDIS_URL", f"no Redis answers there ({error})") from error

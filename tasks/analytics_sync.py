@@ -9,12 +9,14 @@ from celery import shared_task
 
 from jobcast import AnalyticsData, AnalyticsEvent, Progress, broadcast_analytics_event
 from jobcast.celery import ProgressTask
+from jobcast.celery.error_text import error_text
 from jobcast.models import AnalyticsEventType
 from tasks.batches import batches
 from tasks.csv_table import count_rows
 from tasks.errors import InvalidTable
 from tasks.metrics_export import WHAT, read_export
 from tasks.notifications import Notifications
+from tasks.patience import telling_by
 from tasks.resources import Resources, workspace
 from tasks.tables import LIFETIME
 
@@ -43,9 +45,10 @@ def sync(self: ProgressTask, *, brand_id: str, user_id: str, platform: str, csv_
         place = workspace()
         total = count_rows(csv_text, WHAT, place.csv_limits)
         report = SyncReport(self.progress, brand_id, platform, job_id, total)
-        _sync(place, csv_text, report)
+        with telling_by(self.progress):
+            _sync(place, csv_text, report)
     except Exception as error:
-        notices.failed("Analytics sync failed", error)
+        notices.failed("Analytics sync failed", error_text(self.app, error, self))
         raise
     notices.sync_complete(f"{total:,} records of {platform} synced")
     return total

@@ -1,8 +1,8 @@
 """Where the tables live: an engine per process, and a schema that is there when it is first asked for.
 
 SQLite is written by several prefork children at once. That needs three things: the write-ahead log, a
-long busy timeout, and transactions that take the write lock when they begin. One that reads first and
-writes later is refused at once when somebody else wrote in between, and no timeout helps.
+busy timeout, and transactions that take the write lock when they begin, unless they only read. One that reads
+first and writes later is refused at once when somebody else wrote in between, and no timeout helps.
 """
 
 from __future__ import annotations
@@ -22,7 +22,17 @@ from jobcast.errors import InvalidSetting
 from tasks.tables import Base
 
 #: Seconds a writer waits for the others.
-BUSY_TIMEOUT: Final = 30
+BUSY_TIMEOUT: Final = 5
+#: Seconds until a server that does not answer counts as away (libpq's parameters).
+_PATIENCE: Final = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
+#: Execution option of what only reads: it takes no write lock, however slowly it is read.
+READS: Final = {"jobcast_reads": True}
 #: Seconds between two tries to switch a new file to the write-ahead log.
 _WAL_PAUSE: Final = 0.02
 #: Any number: the PostgreSQL advisory lock under which the schema is made.
@@ -77,7 +87,7 @@ class Database:
 
 
 def _open(url: URL) -> Engine:
-    engine = _sqlite(url) if url.get_backend_name() == "sqlite" else create_engine(url, pool_pre_ping=True)
+    engine = _sqlite(url) if url.get_backend_name() == "sqlite" else _postgresql(url)
     with engine.begin() as connection:
         _lock_schema(connection)
         Base.metadata.create_all(connection)
@@ -88,6 +98,13 @@ def _lock_schema(connection: Connection) -> None:
     """Children that start together make the schema one after the other; SQLite's BEGIN sees to it."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _SCHEMA_LOCK})
+
+
+def _postgresql(url: URL) -> Engine:
+    # A pooler between here and there (PgBouncer in transaction mode) gives each transaction another
+    # connection, which knows no statement that was prepared on the one before.
+    given = {name: value for name, value in _PATIENCE.items() if name not in url.query}
+    return create_engine(url, pool_pre_ping=True, connect_args={"prepare_threshold": None, **given})
 
 
 def _sqlite(url: URL) -> Engine:
@@ -106,7 +123,8 @@ def _prepare(connection: Any, _record: object) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    reads = connection.get_execution_options().get("jobcast_reads", False)
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
 
 def _until_free(action: Callable[[], object]) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from jobcast.errors import JobcastError
+from jobcast.errors import PublicError
 
 
-class InvalidTable(JobcastError):
+class InvalidTable(PublicError):
     """Raised when an uploaded CSV file cannot be used.
 
     ``row`` counts as a spreadsheet does: the header is row 1. It and ``column`` are None where the
@@ -28,7 +28,7 @@ class InvalidTable(JobcastError):
         return f"{', '.join(place)}: {self.reason}"
 
 
-class InvalidPost(JobcastError):
+class InvalidPost(PublicError):
     """Raised when a post of a publish request cannot be published; ``number`` counts from 1."""
 
     def __init__(self, number: int, reason: str) -> None:
@@ -40,5 +40,5 @@ class InvalidPost(JobcastError):
         return f"post {self.number}: {self.reason}"
 
 
-class PublishingFailed(JobcastError):
+class PublishingFailed(PublicError):
     """Raised when a publishing job ended with deliveries that did not go out."""

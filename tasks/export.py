@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from typing import IO, Any, Final
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from jobcast.errors import JobcastError
 from jobcast.topics import valid_id
 from tasks.csv_writer import write_rows
@@ -56,6 +58,10 @@ def main(arguments: list[str]) -> int:
         export(storage, valid_id(arguments[0]), sys.stdout)
     except JobcastError as error:
         print(error, file=sys.stderr)  # noqa: T201
+        return 1
+    except SQLAlchemyError as error:
+        cause = getattr(error, "orig", None) or error
+        print(f"the database cannot be read: {cause}".splitlines()[0], file=sys.stderr)  # noqa: T201
         return 1
     return 0
 

@@ -25,8 +25,8 @@ class Notifications:
     def completed(self, message: str) -> None:
         self._send("job-completed", "Posts published", message, "success")
 
-    def failed(self, title: str, error: BaseException) -> None:
-        self._send("job-failed", title, str(error) or type(error).__name__, "error")
+    def failed(self, title: str, error: str) -> None:
+        self._send("job-failed", title, error, "error")
 
     def approval_needed(self, message: str) -> None:
         self._send("approval-needed", "Approval needed", message, "warning")

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from celery import shared_task
+from celery import current_app, shared_task
 
 from jobcast import JobStatusUpdate, broadcast_job_update
 from jobcast.celery import ProgressTask
+from jobcast.celery.error_text import error_text
 from jobcast.models import JobStatus
 from tasks.calendar import read_calendar
 from tasks.errors import InvalidPost, InvalidTable, PublishingFailed
 from tasks.notifications import Notifications
+from tasks.patience import WAITING, telling, telling_by
 from tasks.posts import NewPost, read_posts
 from tasks.publisher import Publisher
 from tasks.resources import Resources, workspace
@@ -45,11 +47,12 @@ def publish(
     job_id = self.request.id or ""
     notices = Notifications(job_id, brand_id, user_id)
     try:
-        place = workspace()
-        place.storage.add_posts(job_id, brand_id, user_id, _read(place, posts, calendar_csv))
-        details = Publisher(place, self.progress).run(job_id)
+        with telling_by(self.progress):
+            place = workspace()
+            place.storage.add_posts(job_id, brand_id, user_id, _read(place, posts, calendar_csv))
+            details = Publisher(place, self.progress).run(job_id)
     except Exception as error:
-        notices.failed("Publishing failed", error)
+        notices.failed("Publishing failed", error_text(self.app, error, self))
         raise
     notices.completed(_published(details))
     return details
@@ -75,10 +78,12 @@ def draft(
     """
     notices = Notifications(job_id, brand_id, user_id)
     try:
-        waiting = _store_draft(job_id, brand_id, user_id, posts, calendar_csv)
+        with telling(lambda: _broadcast(job_id, "draft", description=WAITING)):
+            waiting = _store_draft(job_id, brand_id, user_id, posts, calendar_csv)
     except Exception as error:
-        _broadcast(job_id, "failed", str(error) or type(error).__name__)
-        notices.failed("Posts cannot be used", error)
+        text = error_text(current_app, error)
+        _broadcast(job_id, "failed", text)
+        notices.failed("Posts cannot be used", text)
         raise
     if waiting:
         _broadcast(job_id, "pending", details={"requiresApproval": True})
@@ -108,9 +113,15 @@ def _read(place: Resources, posts: Posts | None, calendar_csv: str | None) -> It
 
 
 def _broadcast(
-    job_id: str, status: JobStatus, error: str | None = None, details: dict[str, Any] | None = None
+    job_id: str,
+    status: JobStatus,
+    error: str | None = None,
+    details: dict[str, Any] | None = None,
+    description: str | None = None,
 ) -> None:
-    update = JobStatusUpdate(job_id=job_id, status=status, error=error, details=details)
+    update = JobStatusUpdate(
+        job_id=job_id, status=status, error=error, details=details, description=description
+    )
     broadcast_job_update(job_id, update)
 
 

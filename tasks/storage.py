@@ -10,7 +10,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, joinedload
 
-from tasks.database import Database
+from tasks.database import READS, Database
+from tasks.patience import patiently
 from tasks.posts import NewPost
 from tasks.tables import Delivery, DeliveryStatus, Metric, Post, StoredMedia, now
 
@@ -19,7 +20,10 @@ _KEYS: Final = tuple(column.name for column in _METRICS.primary_key)
 
 
 class Storage:
-    """Every method is one short transaction; none is held open while a platform is talked to."""
+    """Every method is one short transaction; none is held open while a platform is talked to.
+
+    All but ``metrics_of`` wait for a database that is away, locked or full (tasks.patience).
+    """
 
     def __init__(self, database_url: str) -> None:
         self._database = Database(database_url)
@@ -29,21 +33,20 @@ class Storage:
         if self.count_posts(job_id):
             return
         try:
-            with self._session() as session, session.begin():
-                session.add_all(
-                    _drafted(job_id, brand_id, user_id, position, post) for position, post in enumerate(posts)
-                )
+            self._add_posts(job_id, brand_id, user_id, list(posts))
         except IntegrityError:
             # A second delivery of the same message was faster; what it stored is the same.
             if not self.count_posts(job_id):
                 raise
 
+    @patiently
     def count_posts(self, job_id: str) -> int:
         """How many posts the job has."""
-        with self._session() as session:
+        with self._session(**READS) as session:
             counted = select(func.count()).select_from(Post).where(Post.job_id == job_id)
             return session.execute(counted).scalar_one()
 
+    @patiently
     def deliveries(self, job_id: str) -> Sequence[Delivery]:
         """The job's deliveries with their posts, in the order of the request; detached."""
         wanted = (
@@ -53,7 +56,7 @@ class Storage:
             .order_by(Post.position, Delivery.id)
             .options(joinedload(Delivery.post))
         )
-        with self._session() as session:
+        with self._session(**READS) as session:
             return session.scalars(wanted).all()
 
     def move(self, job_id: str, before: Iterable[DeliveryStatus], after: DeliveryStatus) -> int:
@@ -85,16 +88,18 @@ class Storage:
         """The platform did not take it, and will not."""
         self._change(Delivery.id == delivery_id, status="failed", error=error)
 
-    def keep_media(self, external_id: str, files: Iterable[StoredMedia]) -> None:
+    @patiently
+    def keep_media(self, external_id: str, files: Sequence[StoredMedia]) -> None:
         """Set the files of one published post; doing it again changes nothing."""
         with self._session() as session, session.begin():
             session.execute(delete(StoredMedia).where(StoredMedia.external_id == external_id))
             session.add_all(files)
 
+    @patiently
     def media_of(self, external_id: str) -> Sequence[StoredMedia]:
         """The files of one published post, in its order."""
         wanted = select(StoredMedia).where(StoredMedia.external_id == external_id)
-        with self._session() as session:
+        with self._session(**READS) as session:
             return session.scalars(wanted.order_by(StoredMedia.position)).all()
 
     def upsert_metrics(self, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -106,14 +111,12 @@ class Storage:
         newest = {tuple(row[key] for key in _KEYS): dict(row) for row in rows}
         if not newest:
             return
-        batch = list(newest.values())
-        with self._database.engine.begin() as connection:
-            connection.execute(_upsert(connection.dialect.name, batch[0]), batch)
+        self._upsert_metrics(list(newest.values()))
 
     def metrics_of(self, brand_id: str) -> Iterator[Mapping[str, Any]]:
         """The brand's metrics by platform, post and day; fetched in batches, however many there are."""
         wanted = select(_METRICS).where(_METRICS.c.brand_id == brand_id).order_by(*_METRICS.primary_key)
-        with self._database.engine.connect() as connection:
+        with self._database.engine.connect().execution_options(**READS) as connection:
             rows = connection.execution_options(yield_per=500).execute(wanted)
             yield from (dict(row) for row in rows.mappings())
 
@@ -121,9 +124,22 @@ class Storage:
         """Let go of the database; the next call opens it again."""
         self._database.forget()
 
-    def _session(self) -> Session:
-        return Session(self._database.engine, expire_on_commit=False)
+    def _session(self, **options: bool) -> Session:
+        return Session(self._database.engine.execution_options(**options), expire_on_commit=False)
 
+    @patiently
+    def _add_posts(self, job_id: str, brand_id: str, user_id: str, posts: Sequence[NewPost]) -> None:
+        with self._session() as session, session.begin():
+            session.add_all(
+                _drafted(job_id, brand_id, user_id, position, post) for position, post in enumerate(posts)
+            )
+
+    @patiently
+    def _upsert_metrics(self, batch: Sequence[dict[str, Any]]) -> None:
+        with self._database.engine.begin() as connection:
+            connection.execute(_upsert(connection.dialect.name, batch[0]), batch)
+
+    @patiently
     def _change(self, which: ColumnElement[bool], **values: Any) -> int:
         with self._database.engine.begin() as connection:
             return connection.execute(update(Delivery).where(which).values(**values)).rowcount

@@ -9,7 +9,7 @@ from typing import Any
 
 from celery.exceptions import Ignore, Reject
 
-from jobcast import Settings, configure
+from jobcast import PublicError, Settings, configure
 from jobcast.broadcaster import default_broadcaster
 from jobcast.celery import ProgressTask, make_celery
 
@@ -79,6 +79,22 @@ def fail(self: Any) -> None:
     """Get to 40 % and fail."""
     self.progress.update(total=10, completed=4)
     raise ValueError("boom")
+
+
+class PatientTask(ProgressTask):
+    """Tells people what to do about an error of somebody else's."""
+
+    abstract = True
+
+    def public_error(self, error: BaseException) -> str | None:
+        return "try again on Monday" if isinstance(error, OSError) else None
+
+
+@app.task(bind=True, base=PatientTask, name="tests.fail_for_people", throws=(KeyError,))
+def fail_for_people(self: Any, which: str) -> None:
+    """Fail with a text that may be shown."""
+    errors = {"public": PublicError("no such brand"), "throws": KeyError("sku"), "hook": OSError("10.0.0.7")}
+    raise errors[which]
 
 
 @app.task(bind=True, base=ProgressTask, name="tests.retry", max_retries=2)

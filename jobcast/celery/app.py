@@ -7,6 +7,8 @@ from typing import Any, Final
 
 from celery import Celery
 
+from jobcast.celery.error_text import DETAIL
+from jobcast.ledger.sentinel import SentinelUrl, is_sentinel
 from jobcast.settings import Settings
 from jobcast.tls import INSECURE, celery_options
 
@@ -21,6 +23,7 @@ RESTORE_LOCK: Final = 10
 #: By name, so that only a worker imports Celery's worker.
 VISIBILITY_STEP: Final = "jobcast.celery.visibility:VisibilityStep"
 RESULTS: Final = "jobcast.celery.results:PatientRedisBackend"
+SENTINEL_RESULTS: Final = "jobcast.celery.results:PatientSentinelBackend"
 #: Seconds a stopping worker lets running tasks go on; a platform kills after 30.
 SOFT_SHUTDOWN_TIMEOUT: Final = 20
 #: Seconds to wait for the broker before an enqueue fails.
@@ -31,8 +34,12 @@ def make_celery(settings: Settings, name: str = "jobcast") -> Celery:
     """An app with its broker and result backend; task modules are added by whoever runs them."""
     if settings.jobcast_redis_tls_insecure:
         logger.warning(INSECURE)
-    app = Celery(name, broker=settings.broker_url, backend=settings.result_url)
-    app.loader.override_backends = dict.fromkeys(("redis", "rediss"), RESULTS)
+    app = Celery(name, broker=_celery_url(settings.broker_url), backend=_celery_url(settings.result_url))
+    app.loader.override_backends = {
+        "redis": RESULTS,
+        "rediss": RESULTS,
+        "sentinel": SENTINEL_RESULTS,
+    }
     app.conf.update(_configuration(settings))
     app.steps["consumer"].add(VISIBILITY_STEP)
     return app
@@ -47,7 +54,10 @@ def _configuration(settings: Settings) -> dict[str, Any]:
             "unacked_restore_throttle": 1,  # look each time
             "unacked_mutex_expire": RESTORE_LOCK,
             "socket_connect_timeout": BROKER_TIMEOUT,
+            **_sentinel_options(settings.broker_url),
         },
+        "result_backend_transport_options": _sentinel_options(settings.result_url),
+        DETAIL: settings.jobcast_error_detail,
         "result_expires": settings.jobcast_retention_seconds,
         # Otherwise a task that succeeded fails when Redis is away at that moment.
         "result_backend_always_retry": True,
@@ -60,6 +70,14 @@ def _configuration(settings: Settings) -> dict[str, Any]:
         "worker_cancel_long_running_tasks_on_connection_loss": False,
     }
     return configuration | _tls(settings)
+
+
+def _celery_url(url: str) -> str:
+    return SentinelUrl.parse(url).celery_url if is_sentinel(url) else url
+
+
+def _sentinel_options(url: str) -> dict[str, Any]:
+    return SentinelUrl.parse(url).celery_options if is_sentinel(url) else {}
 
 
 def _tls(settings: Settings) -> dict[str, Any]:

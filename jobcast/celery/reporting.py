@@ -20,6 +20,6 @@ def reporter_of(app: Celery) -> Reporter:
         return default_broadcaster().reporter
     except InvalidSetting:
         broker = str(app.conf.broker_url or "")
-        if not broker.startswith(("redis://", "rediss://")):
+        if not broker.startswith(("redis://", "rediss://")):  # Sentinel's service is not in Celery's URL
             raise
         return configure(Settings.from_environment(redis_url=broker)).reporter

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from celery.backends.redis import RedisBackend
+from celery.backends.redis import RedisBackend, SentinelBackend
 from redis.exceptions import OutOfMemoryError, ReadOnlyError
 
 
@@ -15,3 +15,7 @@ class PatientRedisBackend(RedisBackend):
     def exception_safe_to_retry(self, exc: Exception) -> bool:
         refused = isinstance(exc, OutOfMemoryError | ReadOnlyError)
         return refused or bool(super().exception_safe_to_retry(exc))
+
+
+class PatientSentinelBackend(PatientRedisBackend, SentinelBackend):
+    """The same behind Sentinel."""

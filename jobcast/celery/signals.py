@@ -16,8 +16,8 @@ from typing import Any
 from celery import Celery, signals, states
 from celery.app import app_or_default
 
-from jobcast import plain
 from jobcast.celery.connecting import is_reported
+from jobcast.celery.error_text import error_text
 from jobcast.celery.reporting import reporter_of
 from jobcast.celery.task import begin, failure, ignored_end, leave, replaced_by, success_status
 from jobcast.celery.watchdog import GREEN_POOLS, watch
@@ -106,7 +106,7 @@ def _succeeded(*, sender: Any, **_: Any) -> None:
 @_never_raising
 def _failed(*, sender: Any, task_id: str, exception: BaseException, **_: Any) -> None:
     if is_reported(sender):
-        _end(sender.app, task_id, *failure(exception))
+        _end(sender.app, task_id, *failure(sender, exception))
 
 
 @_never_raising
@@ -115,7 +115,7 @@ def _retried(*, sender: Any, request: Any, reason: Any = None, **_: Any) -> None
     if reason is not None and is_reported(sender):
         cause = getattr(reason, "exc", None)
         kind = type(cause).__name__ if isinstance(cause, BaseException) else None
-        reporter_of(sender.app).end_job(request.id, "pending", plain.error_text(reason), kind)
+        reporter_of(sender.app).end_job(request.id, "pending", error_text(sender.app, reason, sender), kind)
 
 
 @_never_raising
@@ -141,7 +141,7 @@ def _returned(*, task_id: str, task: Any, state: str | None, retval: Any = None,
     elif state is None and task.request.is_eager:
         error = sys.exc_info()[1]
         if error is not None:  # on its way to whoever has called it; there is no parent that will know
-            reporter.end_job(task_id, *failure(error))
+            reporter.end_job(task_id, *failure(task, error))
     reporter.abandon_job(task_id, unless_expected=state is not None)
 
 

@@ -19,6 +19,7 @@ from celery.canvas import Signature
 from celery.exceptions import Ignore, Reject, Retry, TaskRevokedError
 
 from jobcast import plain
+from jobcast.celery.error_text import error_text
 from jobcast.celery.reporting import reporter_of
 from jobcast.errors import JobCancelled
 from jobcast.models import JobStatus
@@ -61,6 +62,10 @@ class ProgressTask(Task):  # type: ignore[type-arg]  # generic in the stubs only
         A helper thread of the task gets it too, as long as the process runs no other job of this task.
         """
         return progress_of(self)
+
+    def public_error(self, error: BaseException) -> str | None:
+        """A text for people about what the task raised; None: the usual one (jobcast.celery.error_text)."""
+        return None
 
     def update_state(
         self, task_id: str | None = None, state: str | None = None, meta: Any = None, **kwargs: Any
@@ -136,7 +141,7 @@ def ignored_end(task: Any) -> tuple[JobStatus, str | None]:
     if state == states.SUCCESS:
         return success_status(task), None
     if state == states.FAILURE:
-        return "failed", _reason(meta)
+        return "failed", _reason(task, meta)
     return "cancelled", None
 
 
@@ -190,19 +195,19 @@ def _run(task: Any, run: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         except (Reject, Ignore):
             raise  # told by a signal
         except Retry as retry:
-            reporter.expect_end(progress.job_id, "pending", plain.error_text(retry))
+            reporter.expect_end(progress.job_id, "pending", error_text(task.app, retry, task))
             raise
         except Exception as error:
             if not isinstance(error, tuple(getattr(task, "autoretry_for", ()))):
-                reporter.expect_end(progress.job_id, *failure(error))
+                reporter.expect_end(progress.job_id, *failure(task, error))
             raise
     reporter.expect_end(progress.job_id, success_status(task))
     return result
 
 
-def failure(error: BaseException) -> tuple[JobStatus, str, str]:
-    """The end of a job whose task has raised this: status, words and type."""
-    return "failed", plain.error_text(error), type(error).__name__
+def failure(task: Any, error: BaseException) -> tuple[JobStatus, str, str]:
+    """The end of a job whose task has raised this: status, words for people, and type."""
+    return "failed", error_text(task.app, error, task), type(error).__name__
 
 
 _helped: list[tuple[str, Progress]] = []
@@ -263,10 +268,10 @@ def _end_cancelled(task: Any, reporter: Reporter) -> None:
         )
 
 
-def _reason(meta: Any) -> str:
+def _reason(task: Any, meta: Any) -> str:
     """What ``update_state(FAILURE, meta=…)`` gives as the reason."""
     if isinstance(meta, BaseException):
-        return plain.error_text(meta)
+        return error_text(task.app, meta, task)
     if not isinstance(meta, dict):
         return plain.text(meta) if meta is not None else "failed"
     message = meta.get("exc_message", meta.get("error", meta.get("message")))

@@ -27,7 +27,7 @@ from celery.worker import state
 from celery.worker.consumer.tasks import Tasks
 from kombu.transport import redis as transport
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import ConnectionError, ReadOnlyError, RedisError, ResponseError
 from redis.retry import Retry
 
 logger = logging.getLogger(__name__)
@@ -99,6 +99,7 @@ class VisibilityStep(bootsteps.StartStopStep):
         channel = consumer.task_consumer.channel
         if not isinstance(channel, transport.Channel):
             return  # a broker that notices by itself when its consumer has gone
+        reconnect_when_refused(channel)
         if reason := misfit(channel):
             fall_back(channel, consumer.app, reason)
             return
@@ -115,6 +116,24 @@ class VisibilityStep(bootsteps.StartStopStep):
         if before is not None:
             self._holding.succeed(before)
         self._holding.start()
+
+
+def reconnect_when_refused(channel: Any) -> None:
+    """Have the worker connect anew when Redis ends its waiting for messages with an error.
+
+    A server that is demoted does so (``UNBLOCKED``, ``READONLY``), and so does ``CLIENT UNBLOCK … ERROR``.
+    kombu takes that for a fault of the worker's own, which ends the worker.
+    """
+    read = channel.handlers["BRPOP"]
+
+    def read_or_reconnect(**options: Any) -> Any:
+        try:
+            return read(**options)
+        except ResponseError as error:
+            channel.client.connection.disconnect()
+            raise ConnectionError(f"the broker ended the wait for messages: {error}") from error
+
+    channel.handlers["BRPOP"] = read_or_reconnect
 
 
 class VisibilityRenewer:
@@ -213,7 +232,21 @@ def _running() -> dict[str, Any]:
 
 def _client(channel: Any) -> redis.Redis:
     """A client that outlives the channel and never hangs."""
-    own = {"socket_timeout": COMMAND_TIMEOUT, "retry": Retry(NoBackoff(), 1)}
-    parameters = {**channel._connparams(), **own}
-    client: redis.Redis = channel.Client(connection_pool=redis.ConnectionPool(**parameters))
+    own: dict[str, Any] = {
+        "socket_timeout": COMMAND_TIMEOUT,
+        "retry": Retry(NoBackoff(), 1),
+        "retry_on_error": [ReadOnlyError],
+    }
+    client: redis.Redis = channel.Client(connection_pool=_pool(channel, own))
     return client
+
+
+def _pool(channel: Any, options: dict[str, Any]) -> redis.ConnectionPool:
+    if not isinstance(channel, transport.SentinelChannel):
+        return redis.ConnectionPool(**{**channel._connparams(), **options})
+    sentinels: Any = channel
+    closed_with_the_channel = sentinels._sentinel_manager
+    pool: redis.ConnectionPool = sentinels._sentinel_managed_pool()
+    sentinels._sentinel_manager = closed_with_the_channel
+    pool.connection_kwargs.update(options)
+    return pool

@@ -15,6 +15,8 @@ from flask import Blueprint, Flask
 from flask_socketio import SocketIO
 
 from jobcast.flask.analytics import analytics_blueprint
+from jobcast.flask.every_answer import EveryAnswer
+from jobcast.flask.handshake_limit import PATH as SOCKETIO_PATH
 from jobcast.flask.handshake_limit import HandshakeLimit
 from jobcast.flask.headers import add_headers
 from jobcast.flask.identity import ApplicationIdentity, Identify, LoopbackOnly
@@ -115,6 +117,8 @@ def add_server(
     app.wsgi_app = HandshakeLimit(  # type: ignore[method-assign]
         app.wsgi_app, server.connections, server.addresses, server.tarpit
     )
+    if not owns_app:
+        app.wsgi_app = EveryAnswer(app.wsgi_app, origin_check(settings), SOCKETIO_PATH)  # type: ignore[method-assign]
     audit.start(
         settings.jobcast_audit,
         keyed=not server.services.authenticator.is_open,
@@ -143,7 +147,7 @@ def add_routes(
         analytics_blueprint(server.services),
         system_blueprint(
             server.services,
-            lambda: server.manager.listening,
+            server.readiness,
             server.registry,
             lambda: openapi(more, prefix),
         ),
@@ -154,6 +158,8 @@ def add_routes(
         app.wsgi_app = TrustedHosts(  # type: ignore[method-assign]
             app.wsgi_app, host_check(server.settings), is_allowed
         )
+    if owns_app:
+        app.wsgi_app = EveryAnswer(app.wsgi_app, is_allowed, "/")  # type: ignore[method-assign]
 
 
 def _add_rules(target: Target, server: Server, is_allowed: IsAllowed) -> None:

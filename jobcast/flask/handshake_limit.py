@@ -14,7 +14,7 @@ from jobcast.server.errors import RequestRefused
 from jobcast.server.tarpit import Tarpit
 
 #: The path of Engine.IO's requests.
-_PATH: Final = "/socket.io/"
+PATH: Final = "/socket.io/"
 
 
 class HandshakeLimit:
@@ -41,6 +41,6 @@ class HandshakeLimit:
 
 
 def _is_handshake(environ: dict[str, Any]) -> bool:
-    if not str(environ.get("PATH_INFO", "")).startswith(_PATH):
+    if not str(environ.get("PATH_INFO", "")).startswith(PATH) or environ.get("REQUEST_METHOD") == "OPTIONS":
         return False
     return "sid" not in parse_qs(str(environ.get("QUERY_STRING", "")))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from flask import Response, request
 
@@ -20,7 +21,7 @@ CONTENT_SECURITY_POLICY: Final = "; ".join(
         "frame-ancestors 'none'",
     )
 )
-_ALWAYS: Final = {
+ALWAYS: Final = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "Cross-Origin-Opener-Policy": "same-origin",
     # Listed origins read by CORS, which this does not concern.
@@ -31,9 +32,20 @@ _ALWAYS: Final = {
 }
 #: One year; said over TLS only, where alone browsers listen to it.
 _STRICT_TRANSPORT: Final = "max-age=31536000"
+#: What tracing libraries add to every request of a page, which a browser asks about first.
+_TRACING: Final = (
+    *("traceparent", "tracestate", "baggage", "sentry-trace", "newrelic"),
+    *("b3", "X-B3-TraceId", "X-B3-SpanId", "X-B3-ParentSpanId", "X-B3-Sampled", "X-B3-Flags"),
+    *("x-datadog-trace-id", "x-datadog-parent-id", "x-datadog-origin", "x-datadog-sampling-priority"),
+    *("X-Amzn-Trace-Id", "X-Cloud-Trace-Context"),
+)
+#: Seconds a browser may keep the answer to a preflight; two hours are the most that any keeps.
+MAX_AGE: Final = "7200"
 _CORS: Final = {
     "Access-Control-Allow-Methods": "GET, POST, DELETE",
-    "Access-Control-Allow-Headers": "Authorization, Content-Type, If-None-Match, X-Request-Id",
+    "Access-Control-Allow-Headers": ", ".join(
+        ("Authorization", "Content-Type", "If-None-Match", "X-Request-Id", *_TRACING)
+    ),
     "Access-Control-Expose-Headers": "ETag, Location, Retry-After, X-Request-Id",
 }
 
@@ -43,11 +55,13 @@ def add_headers(target: Target, is_allowed: IsAllowed) -> None:
 
     @target.before_request
     def preflight() -> Response | None:
-        return Response(status=204) if request.method == "OPTIONS" else None
+        if request.method != "OPTIONS":
+            return None
+        return Response(status=204, headers={"Access-Control-Max-Age": MAX_AGE})
 
     @target.after_request
     def headers(response: Response) -> Response:
-        response.headers.update(_ALWAYS)
+        response.headers.update(ALWAYS)
         if request.is_secure:
             response.headers["Strict-Transport-Security"] = _STRICT_TRANSPORT
         if "/api/" in request.path:  # somebody's jobs; clients keep the ETag themselves
@@ -57,7 +71,13 @@ def add_headers(target: Target, is_allowed: IsAllowed) -> None:
 
 
 def _allow_origin(response: Response, is_allowed: IsAllowed) -> None:
-    origin = request.headers.get("Origin")
-    if origin and is_allowed(origin, request.environ):
-        response.headers.update(_CORS | {"Access-Control-Allow-Origin": origin})
+    response.headers.update(cors_headers(request.environ, is_allowed))
     response.vary.add("Origin")
+
+
+def cors_headers(environ: Mapping[str, Any], is_allowed: IsAllowed) -> dict[str, str]:
+    """What lets a page of an allowed origin read an answer; nothing for others."""
+    origin = environ.get("HTTP_ORIGIN")
+    if not origin or not is_allowed(origin, environ):
+        return {}
+    return _CORS | {"Access-Control-Allow-Origin": origin}

@@ -7,21 +7,19 @@ from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
-from jobcast.errors import InvalidSetting
+from jobcast.server.allowed_origins import AllowedOrigins
 from jobcast.server.settings import ServerSettings
 
 IsAllowed = Callable[[str | None, Mapping[str, Any]], bool]
 
 
 def origin_check(settings: ServerSettings) -> IsAllowed:
-    """A function of origin and WSGI environ; raise InvalidSetting for ``*``, which lets in everybody.
+    """A function of origin and WSGI environ.
 
     Without a key, what a page's own host is called is not believed unless it is a name of this machine: any
     site can have its name lead here once its page is loaded.
     """
-    listed = frozenset(origin.rstrip("/") for origin in settings.socketio_cors_origin)
-    if "*" in listed:
-        raise InvalidSetting("SOCKETIO_CORS_ORIGIN", "list the origins; * would let in every page")
+    listed = AllowedOrigins(settings.socketio_cors_origin)
 
     def is_allowed(origin: str | None, environ: Mapping[str, Any]) -> bool:
         if origin is None:
@@ -36,8 +34,8 @@ def origin_check(settings: ServerSettings) -> IsAllowed:
 
 def host_check(settings: ServerSettings) -> Callable[[str], bool]:
     """Whether a ``Host`` header names this machine, or one of the listed origins."""
-    listed = frozenset(_host(origin) for origin in settings.socketio_cors_origin)
-    return lambda host: host in listed or is_local(host)
+    listed = AllowedOrigins(settings.socketio_cors_origin)
+    return lambda host: listed.has_host(host) or is_local(host)
 
 
 def is_local(host: str | None) -> bool:

@@ -78,7 +78,7 @@ def refusal(refused: RequestRefused) -> Response:
 
 def _unavailable(error: LedgerUnavailable) -> Response:
     logger.warning("answered 503: %s", error)
-    return problem(503, "unavailable", "the store is not reachable right now")
+    return problem(503, "unavailable", error.reason)
 
 
 def _http(error: HTTPException) -> Response:

@@ -39,7 +39,8 @@ def limit_requests(target: Target, services: Services, addresses: Addresses, tar
 
     @target.before_request
     def check() -> Response | None:
-        if (request.endpoint or "").endswith(_EXEMPT):
+        is_preflight = request.method == "OPTIONS"  # a browser's own, and answered from memory
+        if is_preflight or (request.endpoint or "").endswith(_EXEMPT):
             return None
         asking = who()
         if not asking or window.hit(limit, asking):

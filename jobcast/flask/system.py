@@ -7,18 +7,18 @@ from collections.abc import Callable
 from flask import Blueprint, Response, jsonify
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
-from jobcast.errors import LedgerUnavailable
 from jobcast.flask.openapi import Document, asyncapi
 from jobcast.flask.problems import problem
 from jobcast.flask.requests import json_of
 from jobcast.models import ServerConfig
 from jobcast.server.namespaces import hello
+from jobcast.server.readiness import Readiness
 from jobcast.server.services import Services
 
 
 def system_blueprint(
     services: Services,
-    is_listening: Callable[[], bool],
+    readiness: Readiness,
     registry: CollectorRegistry,
     describe: Callable[[], Document],
 ) -> Blueprint:
@@ -31,12 +31,8 @@ def system_blueprint(
 
     @routes.get("/readyz")
     def readyz() -> Response:
-        try:
-            services.ledger.ping()
-        except LedgerUnavailable:
-            return problem(503, "unavailable", "Redis does not answer")
-        if not is_listening():
-            return problem(503, "unavailable", "not listening to the message queue yet")
+        if failing := readiness.failing():
+            return problem(503, "unavailable", failing)
         return jsonify(status="ready")
 
     @routes.get("/api/config")

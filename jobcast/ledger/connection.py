@@ -6,15 +6,20 @@ from typing import Any, Final, cast
 
 import redis
 from redis.backoff import NoBackoff
+from redis.exceptions import MasterDownError, ReadOnlyError
 from redis.retry import Retry
 
 from jobcast.ledger.cluster import Cluster, is_cluster
+from jobcast.ledger.sentinel import SentinelUrl, is_sentinel
 
 #: Seconds a command may take before the store counts as unavailable.
 COMMAND_TIMEOUT: Final = 0.8
 #: Connections of one client to the store, and the seconds to wait for one that is free.
 CONNECTIONS: Final = 8
 CONNECTION_TIMEOUT: Final = 3.0
+#: Refusals that are about where a connection leads, not about its command: after a failover a connection
+#: stays with the server that was demoted, until somebody lets it go.
+WRONG_SERVER: Final = (ReadOnlyError, MasterDownError)
 
 
 def connect(url: str) -> redis.Redis:
@@ -33,5 +38,7 @@ def connect(url: str) -> redis.Redis:
     }
     if is_cluster(url):
         return cast(redis.Redis, Cluster(url, **options))
-    again = {"retry": Retry(NoBackoff(), 1), "retry_on_error": [ConnectionError]}
+    again = {"retry": Retry(NoBackoff(), 1), "retry_on_error": [*WRONG_SERVER]}
+    if is_sentinel(url):
+        return SentinelUrl.parse(url).connect(**options, **again)
     return redis.Redis.from_pool(redis.BlockingConnectionPool.from_url(url, **options, **again))

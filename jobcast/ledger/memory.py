@@ -193,6 +193,9 @@ class MemoryLedger(Ledger):
     def ping(self) -> None:
         """Always there."""
 
+    def prove(self, message: str) -> None:
+        self._send(message)
+
     def close(self) -> None:
         """Nothing to give up."""
 

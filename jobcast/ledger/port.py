@@ -248,6 +248,10 @@ class Ledger(ABC):
         """Return when the store answers."""
 
     @abstractmethod
+    def prove(self, message: str) -> None:
+        """Return when the store has taken a write and published ``message`` on the channel for events."""
+
+    @abstractmethod
     def close(self) -> None:
         """Give up the connections to the store; a later verb makes new ones."""
 

@@ -10,7 +10,17 @@ from typing import Any, Final, ParamSpec, TypeVar, cast
 
 import redis
 from redis.commands.core import Script as AnyScript
-from redis.exceptions import RedisClusterException, RedisError, ResponseError
+from redis.exceptions import (
+    AuthenticationError,
+    BusyLoadingError,
+    MasterDownError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisClusterException,
+    RedisError,
+    ResponseError,
+)
 
 from jobcast import envelope
 from jobcast.errors import LedgerRefused, LedgerUnavailable
@@ -47,13 +57,30 @@ from jobcast.topics import (
 
 _SCRIPT: Final = (Path(__file__).parent / "ledger.lua").read_text()
 _LEASES: Final = "jobcast:leases"
+#: The job that a proof of the store stands for; nobody can follow it, as it has no state.
+_PROOF: Final = "jobcast-proof"
 _OWN_FIELDS: Final = frozenset(
     ["sequence", "epoch", "payload", "status", "attempt", "progress", "started", "lost", "cancel"]
 )
 #: Topics whose positions are asked for in one go; a web process follows thousands.
 POSITIONS_AT_ONCE: Final = 500
 
-_PASSING: Final = ("MISCONF", "MASTERDOWN", "CLUSTERDOWN", "NOREPLICAS", "TRYAGAIN", "BUSY")
+_FORBIDDEN: Final = "ACL failure"
+_PASSING: Final = ("MISCONF", "MASTERDOWN", "CLUSTERDOWN", "NOREPLICAS", "TRYAGAIN", "BUSY", _FORBIDDEN)
+_KINDS: Final[tuple[tuple[type[Exception], str], ...]] = (
+    (ReadOnlyError, "the store is read-only: a replica, or a primary that was demoted"),
+    (MasterDownError, "the store is a replica that has lost its primary"),
+    (OutOfMemoryError, "the store is full"),
+    (BusyLoadingError, "the store is still loading its data"),
+    (NoPermissionError, "the store's access rules (ACL) do not allow this user a command or a key"),
+    (AuthenticationError, "the store refuses the user name or the password"),
+)
+_WORDS: Final = (
+    ("access a channel", "the store's access rules (ACL) do not allow this user the channel"),
+    (_FORBIDDEN, "the store's access rules (ACL) do not allow this user a command or a key"),
+    ("MISCONF", "the store cannot write to its disk"),
+    ("NOREPLICAS", "the store has too few replicas"),
+)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -73,10 +100,19 @@ def _is_final(error: ResponseError) -> bool:
     return type(error) is ResponseError and not str(error).startswith(_PASSING)
 
 
-def _reason(error: Exception) -> str:
+def _text(error: Exception) -> str:
     """What went wrong, and for a certificate which setting is about it."""
     text = str(error) or type(error).__name__
     return f"{text} (see JOBCAST_REDIS_CA)" if "CERTIFICATE_VERIFY_FAILED" in text else text
+
+
+def _unavailable(error: Exception) -> LedgerUnavailable:
+    """With a reason in words of ours: Redis' own name keys, users and hosts."""
+    text = f"Redis: {_text(error)}"
+    by_words = (reason for words, reason in _WORDS if words in text)
+    by_kind = (reason for kind, reason in _KINDS if isinstance(error, kind))
+    reason = next(by_words, None) or next(by_kind, None)
+    return LedgerUnavailable(text, reason) if reason else LedgerUnavailable(text)
 
 
 def _translate_errors(method: Callable[P, R]) -> Callable[P, R]:
@@ -87,9 +123,9 @@ def _translate_errors(method: Callable[P, R]) -> Callable[P, R]:
         except ResponseError as error:
             if _is_final(error):
                 raise LedgerRefused(f"Redis: {error}") from error
-            raise LedgerUnavailable(f"Redis: {error}") from error
+            raise _unavailable(error) from error
         except (RedisError, RedisClusterException, OSError) as error:
-            raise LedgerUnavailable(f"Redis: {_reason(error)}") from error
+            raise _unavailable(error) from error
 
     return wrapper
 
@@ -260,6 +296,11 @@ class RedisLedger(Ledger):
     @_translate_errors
     def ping(self) -> None:
         self._redis.ping()
+
+    @_translate_errors
+    def prove(self, message: str) -> None:
+        topic = job_topic(_PROOF)
+        self._script(keys=[f"jobcast:{{{topic.room}}}:proof"], args=["prove", self._channel(topic), message])
 
     def close(self) -> None:
         self._redis.close()

@@ -3,7 +3,8 @@
 A report that comes every second or so finds cold caches wherever it goes, and the way through redis-py's
 client, its pool, its retries and its metrics takes longer than Redis takes for the write. Here one connection
 of the pool is kept at hand, and a command goes out and back over it. Whatever is unusual is left to redis-py:
-a second writer at the same time, a connection that was lost, a script that Redis has forgotten.
+a second writer at the same time, a connection that was lost or leads to a server that takes no writes any
+more, a script that Redis has forgotten.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from typing import Any, Final
 import hiredis
 import redis
 from redis.exceptions import ConnectionError, NoScriptError
+
+from jobcast.ledger.connection import WRONG_SERVER
 
 _EVALSHA: Final = b"EVALSHA"
 
@@ -37,6 +40,8 @@ class Script:
                 return self._run(keys, args)
             except (ConnectionError, NoScriptError):
                 pass  # once more, the long way
+            except WRONG_SERVER:
+                self._connection.disconnect()  # whoever took over is found by connecting anew
             finally:
                 self._busy.release()
         return self._script(keys=list(keys), args=list(args))

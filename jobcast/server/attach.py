@@ -46,6 +46,7 @@ from jobcast.server.namespaces import (
     NotificationsNamespace,
 )
 from jobcast.server.protocol.packets import StrictPacket
+from jobcast.server.readiness import Readiness
 from jobcast.server.redis.channels import Channels
 from jobcast.server.redis.shards import Shards
 from jobcast.server.revocation import Revocations
@@ -100,6 +101,7 @@ class Server:
     subscription_expiry: SubscriptionExpiry
     loop_lag: LoopLag
     registry: CollectorRegistry
+    readiness: Readiness
 
 
 def attach(server: socketio.Server, settings: ServerSettings, options: Options | None = None) -> Server:
@@ -163,6 +165,12 @@ def attach(server: socketio.Server, settings: ServerSettings, options: Options |
         subscription_expiry=SubscriptionExpiry(subscriptions, ledger, settings.jobcast_retention_seconds),
         loop_lag=loop_lag,
         registry=make_registry(collector),
+        readiness=Readiness(
+            ledger,
+            manager.listener,
+            lambda: manager.listening,
+            is_shared=settings.jobcast_channels == "shared",
+        ),
     )
 
 

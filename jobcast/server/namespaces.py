@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from socketio import Namespace
 from socketio.exceptions import ConnectionRefusedError as ConnectionRefused
@@ -28,6 +28,8 @@ from jobcast.topics import BRAND, JOB, USER, Kind, Topic, brand_topic, job_topic
 logger = logging.getLogger(__name__)
 
 Answer = dict[str, Any]
+#: The method that every namespace of topics has for its subscribe event.
+_SUBSCRIBE: Final = "subscribe"
 
 
 class BaseNamespace(Namespace):  # type: ignore[misc]  # untyped library
@@ -56,7 +58,7 @@ class BaseNamespace(Namespace):  # type: ignore[misc]  # untyped library
             return self._connect(*args) if event == "connect" else self._disconnect(*args)
         if event not in self.events:
             return None
-        return self._answered(getattr(self, self.events[event]), *args)
+        return self._answered(self.events[event], *args)
 
     def _connect(self, sid: str, environ: dict[str, Any], auth: Any = None) -> None:
         try:
@@ -80,34 +82,38 @@ class BaseNamespace(Namespace):  # type: ignore[misc]  # untyped library
     def identity(self, sid: str) -> Identity:
         return self.sessions[sid].identity
 
-    def _answered(self, handle: Callable[[str, Any], Answer], sid: str, *args: Any) -> Answer:
+    def _answered(self, name: str, sid: str, *args: Any) -> Answer:
         """The ack: ``{"ok": true, …}`` or ``{"ok": false, "error": {code, message}}``."""
         argument = args[0] if args else None
         try:
             self._check_pace(sid)
-            return {"ok": True, **handle(sid, argument)}
-        except RequestRefused as refused:
-            return self._refusal(sid, argument, refused)
+            answer: Answer = getattr(self, name)(sid, argument)
+            return {"ok": True, **answer}
+        except RequestRefused as error:
+            refused = error
         except InvalidPayload as error:
-            return self._refusal(sid, argument, RequestRefused(error.code, str(error)))
+            refused = RequestRefused(error.code, str(error))
         except Conflict as conflict:
-            return self._refusal(sid, argument, RequestRefused("invalid-payload", conflict.message))
+            refused = RequestRefused("invalid-payload", conflict.message)
         except QueueUnavailable as error:
-            return self._refusal(sid, argument, RequestRefused(error.code, str(error)))
-        except (LedgerUnavailable, LedgerRefused):
-            gone = RequestRefused("unavailable", "the store is not reachable right now")
-            return self._refusal(sid, argument, gone)
+            refused = RequestRefused(error.code, str(error))
+        except LedgerUnavailable as error:
+            refused = RequestRefused(error.code, error.reason)
+        except LedgerRefused:
+            refused = RequestRefused("unavailable", "the store does not take this")
+        return self._refusal(sid, argument, refused, is_told=name == _SUBSCRIBE or not ack_was_asked())
 
     def _check_pace(self, sid: str) -> None:
         if too_early := self.sessions.too_early(sid):
             raise RequestRefused("rate-limited", "too many messages", too_early)
 
-    def _refusal(self, sid: str, argument: Any, refused: RequestRefused) -> Answer:
+    def _refusal(self, sid: str, argument: Any, refused: RequestRefused, *, is_told: bool) -> Answer:
+        """The ack; ``is_told``: and the event, which clients that send again by themselves alone hear."""
         if sid not in self.sessions:
             return {}  # it was closed while its event waited for the store
         audit.refused(refused.code, self.environ(sid), **self.who(sid), topic=self.topic_in(argument))
         error = {"code": refused.code, "message": refused.message} | _retry_after(refused)
-        if not ack_was_asked():
+        if is_told:
             self.reply(sid, "subscription-error", error | self.ids_in(argument))
         return {"ok": False, "error": error}
 

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, field_validator
 from pydantic_settings import NoDecode
 
+from jobcast.server.allowed_origins import AllowedOrigins
 from jobcast.settings import Milliseconds, Settings
 
 _LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -84,6 +85,12 @@ class ServerSettings(Settings):
     def _split_commas(cls, value: Any) -> Any:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("socketio_cors_origin", mode="after")
+    @classmethod
+    def _can_be_sent(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        AllowedOrigins(value)
         return value
 
     @property

@@ -76,15 +76,23 @@ class Subscriber:
         self._claims = FixedWindowRateLimiter(MemoryStorage())
 
     def subscribe(self, sid: str, identity: Identity, wanted: Subscribe) -> dict[str, Any]:
-        """Join, answer, send what was missed or else the state; raise RequestRefused."""
+        """Join, answer, send what was missed or else the state; raise RequestRefused.
+
+        A client that asks again for a topic keeps the subscription that lives until the new one stands.
+        """
         self._authorise(identity, wanted.topic)
-        self._check_limit(sid)
+        before = self._subscriptions.find(sid, wanted.topic.room)
+        if before is None:
+            self._check_limit(sid)
         subscription = self._join(sid, wanted.topic)
         self._channels.follow(wanted.topic)
         try:
             snapshot = self._read(wanted)
         except (LedgerUnavailable, LedgerRefused) as error:
-            self.unsubscribe(sid, wanted.topic)
+            if before is None:
+                self.unsubscribe(sid, wanted.topic)
+            else:
+                self._fanout.go_on(before, subscription)
             raise RequestRefused("unavailable", "the state cannot be read right now") from error
         return self._answer(subscription, snapshot)
 

@@ -9,14 +9,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
-from jobcast.errors import JobcastError
+from jobcast.errors import PublicError
 
 
-class TemporaryPlatformError(JobcastError):
+class TemporaryPlatformError(PublicError):
     """Raised when the platform may take the same post a little later: a time-out, a rate limit."""
 
 
-class PermanentPlatformError(JobcastError):
+class PermanentPlatformError(PublicError):
     """Raised when the platform will never take this post as it is."""
 
 

@@ -81,6 +81,10 @@ class Proxy:
         self._is_cut = False
         self._flowing.set()
 
+    def lead_to(self, upstream: int) -> None:
+        """Where new connections go; those that are open stay with the one they have."""
+        self._upstream = upstream
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._is_cut:
             writer.transport.abort()

@@ -51,9 +51,15 @@ def test_success_ends_at_100(run, watcher):
 
 
 def test_failure_keeps_its_progress_and_says_why(run, watcher):
-    """A failed job is not at 100 %."""
+    """A failed job is not at 100 %; a text that may say anything stays in the log."""
     last = watcher.wait_for_status(run("fail"), "failed")
-    assert (last["progress"], last["error"]) == (40, "boom")
+    assert (last["progress"], last["error"]) == (40, "ValueError (the worker's log has more)")
+
+
+def test_a_text_that_is_meant_for_people_reaches_them(run, watcher):
+    """Of a PublicError, of what the task throws, or by its own hook."""
+    for which, words in (("public", "no such brand"), ("throws", "'sku'"), ("hook", "try again on Monday")):
+        assert watcher.wait_for_status(run("fail_for_people", which), "failed")["error"] == words
 
 
 def test_a_retry_is_not_an_end_but_a_new_attempt(run, watcher):
@@ -63,7 +69,7 @@ def test_a_retry_is_not_an_end_but_a_new_attempt(run, watcher):
     assert last["attempt"] == 3
     waiting = [u for u in watcher.updates(job_id) if u["status"] == "pending"]
     assert [u["attempt"] for u in waiting] == [2, 3]
-    assert all("not yet" in u["error"] for u in waiting)
+    assert all(u["error"].startswith("Retry in 0.2s: RuntimeError (") for u in waiting)
     assert_no_regression(watcher.updates(job_id))
 
 

@@ -153,7 +153,7 @@ def test_a_retry_is_told_although_the_store_is_full_at_that_moment(quick, produc
             client.config_set("maxmemory", 1)
             time.sleep(1.5)
             client.config_set("maxmemory", 0)
-            assert "not yet" in watching.wait_for_status("j", "pending")["error"]
+            assert "RuntimeError" in watching.wait_for_status("j", "pending")["error"]
             assert watching.wait_for_status("j", "completed")["attempt"] == 2
             worker.terminate()
             worker.wait(15)
@@ -207,7 +207,7 @@ def test_an_end_that_was_never_told_is_repaired_from_the_result_backend(quick, p
             quick.ledger.touch([job_topic(job_id)], 0.1)
         assert watching.wait_for_status("done", "published")["progress"] == 100
         failed = watching.wait_for_status("broken", "failed")
-        assert (failed["error"], failed["progress"]) == ("boom", 40)
+        assert (failed["error"], failed["progress"]) == ("ValueError (the worker's log has more)", 40)
 
 
 def test_two_web_processes_deliver_the_same_and_only_one_of_them_sweeps(quick):
@@ -277,6 +277,21 @@ def test_with_the_store_away_routes_and_subscribers_are_told_and_nothing_is_half
         wait_for(lambda: quick.get("/readyz").status == 200, 5)
         assert quick.get("/api/jobs?brandId=b").json() == {"jobs": []}
         assert watching.call("subscribe-job", "j")["ok"]
+
+
+def test_who_asks_again_while_the_store_is_away_goes_on_with_what_it_has(quick):
+    """The new subscription does not stand, so the one that lives stays: its events arrive."""
+    with Watcher(quick.url) as watching:
+        assert watching.call("subscribe-job", "j")["ok"]
+        quick.valkey.stop()
+        assert watching.call("subscribe-job", "j")["error"]["code"] == "unavailable"
+        assert watching.call("subscribe-job", "other")["error"]["code"] == "unavailable"
+        quick.valkey.start()
+        wait_for(lambda: quick.get("/readyz").status == 200, 5)
+        for job_id in ("j", "other"):
+            quick.ledger.append_job(state(job_id, status="completed"))
+        watching.wait_for_status("j", "completed")
+        assert metric(quick, "subscriptions") == 1
 
 
 def test_a_client_that_stops_reading_costs_little_delays_nobody_and_ends_right(quick):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 import uuid
@@ -13,6 +14,7 @@ from jobcast.ledger import RedisLedger
 from jobcast.models import JobStatusUpdate, Notification
 from tests.stack import ROOT, wait_for
 from tests.watcher import Watcher, assert_no_regression
+from tests.wire import Wire
 
 
 @pytest.fixture(params=["websocket", "polling"])
@@ -161,15 +163,51 @@ def test_an_unknown_epoch_gets_the_plain_state(ledger, watcher, epoch):
     watcher.wait_for_status(job_id, "in_progress")
 
 
+def test_a_refused_subscription_is_told_by_event_with_an_ack_as_well(watcher):
+    """A client with ``retries`` asks for the ack by itself, and shows it to nobody."""
+    answer = watcher.call("subscribe-job", {"jobId": "no id"})
+    told = watcher.wait_for_event("subscription-error")
+    assert told == answer["error"] | {"jobId": "no id"}
+
+
+def test_who_has_a_state_already_is_not_sent_it_again(stack, ledger):
+    """A proxy that compresses makes every ETag weak; a HEAD has the headers alone."""
+    job_id = fresh()
+    ledger.append_job(JobStatusUpdate(job_id=job_id, status="in_progress"))
+    path = f"/api/jobs/{job_id}"
+    tag = stack.get(path).headers["ETag"]
+    for known in (tag, f"W/{tag}", f'"x", W/{tag}', "*"):
+        assert stack.get(path, **{"If-None-Match": known}).status == 304
+    assert stack.get(path, **{"If-None-Match": '"x"'}).status == 200
+    for asked in (path, "/", "/socket.io/?EIO=3", "/nowhere"):
+        assert _head_alone(stack.port, asked)
+
+
+def _head_alone(port: int, path: str) -> bool:
+    with socket.create_connection(("127.0.0.1", port), 5) as tcp:
+        tcp.sendall(f"HEAD {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode())
+        whole = b"".join(iter(lambda: tcp.recv(65_536), b""))
+    assert whole.startswith(b"HTTP/1.1 ")
+    return whole.endswith(b"\r\n\r\n")
+
+
+def test_an_unknown_namespace_is_refused_with_an_object(stack):
+    """As the protocol and Node's server have it: a client reads the message from it."""
+    wire = Wire(stack.port).open()
+    wire.send("40/nowhere,")
+    assert wire.read() == '44/nowhere,{"message":"Invalid namespace"}'
+    wire.tcp.close()
+
+
 @pytest.mark.parametrize(
     "argument", [None, 7, "", "a b", "x" * 129, "job:1\n", [], {"jobId": None}, {"userId": "u"}, "é"]
 )
 def test_a_bad_argument_is_refused_by_name(watcher, stack, argument):
     """In the ack when there is one, otherwise as subscription-error to that socket alone."""
-    for event in ("subscribe-job", "unsubscribe-job", "cancel-job"):
+    for event in ("unsubscribe-job", "cancel-job"):
         assert watcher.call(event, argument)["error"]["code"] == "invalid-payload"
     assert not watcher.of("subscription-error")
-    watcher.emit("subscribe-job", argument)
+    watcher.emit("unsubscribe-job", argument)
     assert watcher.wait_for_event("subscription-error")["code"] == "invalid-payload"
     assert "Traceback" not in stack.logs()
 

@@ -164,7 +164,7 @@ def child_of(deployment, job_id: str) -> int:
 @pytest.mark.parametrize(
     ("environment", "line"),
     [
-        ({"REDIS_URL": "redis://127.0.0.1:port/0"}, "REDIS_URL: Port could not be cast"),
+        ({"REDIS_URL": "redis://127.0.0.1:port/0"}, "REDIS_URL: the port has to be a number"),
         ({"CELERY_BROKER_URL": "pigeon://loft"}, "CELERY_BROKER_URL: No such transport: pigeon"),
         ({"DATABASE_URL": "mysql://u:geheim@h/db"}, "DATABASE_URL: has to start with"),
     ],

@@ -87,6 +87,19 @@ def test_the_web_process_says_in_one_line_why_it_does_not_start(environment, wor
     assert words in lines[0]
 
 
+@pytest.mark.parametrize("command", [("web",), ("celery", "-A", "worker.app", "worker")])
+@pytest.mark.parametrize(
+    "url",
+    ["redis://127.0.0.1:66000/0", "redis://:p#w@127.0.0.1:1/0", "redis://127.0.0.1:1/first", "sentinel://h"],
+)
+def test_a_url_that_no_client_could_use_is_one_line_in_web_and_worker_alike(command, url):
+    """A port that is none, a # in a password, a database that is no number; the password is not repeated."""
+    output = run_and_fail(*command, REDIS_URL=url, PORT=str(free_port()))
+    (line,) = [line for line in output.splitlines() if "WARNING" not in line]
+    assert "REDIS_URL: " in line
+    assert "p#w" not in line
+
+
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
 def test_everything_stops_and_nothing_is_left(sign):
     """Web, worker with its children, and Valkey; within ten seconds, the worker in its own time."""

@@ -12,18 +12,17 @@ from web.settings import WebSettings
 ORIGIN = "https://app.example.com"
 
 
+def client(**settings: Any) -> Any:
+    """A client of an app that is connected to nothing."""
+    ours = {"redis_url": "redis://127.0.0.1:1/0", "socketio_async_mode": "threading", "jobcast_audit": "off"}
+    return create_app(WebSettings(**ours, socketio_cors_origin=(ORIGIN,), **settings)).app.test_client()
+
+
 def answer(path: str = "/healthz", proxies: int = 0, method: str = "GET", **headers: str) -> Any:
-    """One request to an app that is connected to nothing."""
-    settings = WebSettings(
-        redis_url="redis://127.0.0.1:1/0",
-        socketio_async_mode="threading",
-        socketio_cors_origin=(ORIGIN,),
-        jobcast_proxy_hops=proxies,
-        jobcast_audit="off",
-    )
+    """One request."""
     names = {name.replace("_", "-"): value for name, value in headers.items()}
-    with create_app(settings).app.test_client() as client:
-        return client.open(path, method=method, headers=names, buffered=True)
+    with client(jobcast_proxy_hops=proxies) as asking:
+        return asking.open(path, method=method, headers=names, buffered=True)
 
 
 @pytest.mark.parametrize("path", ["/", "/healthz", "/api/config", "/nowhere", "/api/jobs/j"])
@@ -65,3 +64,33 @@ def test_only_listed_origins_may_read():
     assert "X-Request-Id" in allowed["Access-Control-Expose-Headers"]
     assert "Access-Control-Allow-Origin" not in answer(Origin="https://evil.example.com").headers
     assert answer(method="OPTIONS", Origin=ORIGIN).status_code == 204
+
+
+def test_a_preflight_is_remembered_and_lets_tracing_through():
+    """A page with Sentry or OpenTelemetry in it adds headers to each request."""
+    told = answer(method="OPTIONS", Origin=ORIGIN, Access_Control_Request_Method="POST").headers
+    assert int(told["Access-Control-Max-Age"]) >= 600
+    allowed = {name.strip().lower() for name in told["Access-Control-Allow-Headers"].split(",")}
+    assert allowed >= {"traceparent", "tracestate", "baggage", "sentry-trace", "b3", "x-datadog-trace-id"}
+
+
+def test_preflights_are_no_requests_of_the_user():
+    """A browser makes them; a handshake of Engine.IO's is not begun by one either."""
+    with client(jobcast_limit_requests_per_minute=1, jobcast_limit_handshakes_per_minute=1) as asking:
+        for path in ("/api/jobs/j", "/socket.io/?EIO=4&transport=polling"):
+            codes = {
+                asking.open(path, method="OPTIONS", headers={"Origin": ORIGIN}).status_code for _ in range(5)
+            }
+            assert codes <= {200, 204}
+
+
+@pytest.mark.parametrize("path", ["/api/jobs/j", "/socket.io/?EIO=9"])
+def test_refusals_of_every_kind_may_be_read_by_a_listed_page(path):
+    """A page that cannot read a 429 cannot wait as long as it says."""
+    limits = {"jobcast_limit_requests_per_minute": 1, "jobcast_limit_handshakes_per_minute": 1}
+    with client(jobcast_limit_loopback=True, **limits) as asking:
+        asked = [asking.get(path, headers={"Origin": ORIGIN}) for _ in range(4)]
+    assert 429 in {told.status_code for told in asked}  # a minute may begin in between
+    for told in asked:
+        assert told.headers["Access-Control-Allow-Origin"] == ORIGIN
+        assert told.headers["X-Content-Type-Options"] == "nosniff"

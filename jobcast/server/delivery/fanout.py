@@ -112,6 +112,12 @@ class Fanout:
             self.behind[subscription] = None
         return sent
 
+    def go_on(self, before: Subscription, after: Subscription) -> None:
+        """Let a subscription stand that ``after`` was to replace and could not."""
+        if self._subscriptions.reopen(before, after) and before.behind:
+            self.behind[before] = None
+        self._write_batch.flush()
+
     def _cap(self, cut: Cut) -> None:
         if not cut.room.startswith(JOB.name):
             return self._deliver(cut)

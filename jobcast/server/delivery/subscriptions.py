@@ -114,6 +114,24 @@ class Subscriptions:
         self._by_sid.setdefault(sid, {})[topic.room] = subscription
         return subscription
 
+    def find(self, sid: str, room: str) -> Subscription | None:
+        """The subscription of this client to this room, if there is one."""
+        return self._by_sid.get(sid, {}).get(room)
+
+    def reopen(self, before: Subscription, after: Subscription) -> bool:
+        """Put back the one that ``after`` replaced; False when the client has left meanwhile.
+
+        What came meanwhile is sent.
+        """
+        if not self.is_open(after):
+            return False
+        self._by_room[before.topic.room][before.sid] = before
+        self._by_sid[before.sid][before.topic.room] = before
+        before.let_go()
+        for event in after.waiting or ():
+            before.offer(*event)
+        return True
+
     def close(self, sid: str, room: str) -> None:
         """Forget one subscription, if there is one."""
         subscription = self._by_sid.get(sid, {}).get(room)

@@ -9,6 +9,10 @@ from socketio import packet as sio
 
 #: Attachments one packet may announce; they are kept until the last one has come.
 MOST_ATTACHMENTS: Final = 10
+#: What python-socketio says of a namespace it does not know, and what Node's server says; the protocol has an
+#: object with a message there.
+_REFUSED: Final = "Unable to connect"
+_NO_NAMESPACE: Final = "Invalid namespace"
 _MESSAGES: Final = (sio.EVENT, sio.BINARY_EVENT)
 _ACKS: Final = (sio.ACK, sio.BINARY_ACK)
 
@@ -30,6 +34,12 @@ def decoded(encoded: str | bytes) -> engine.Packet:
 
 class StrictPacket(sio.Packet):  # type: ignore[misc]  # untyped library
     """A Socket.IO packet that raises BadPacket, and nothing else, for what is none."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        said: Any = self.data
+        if self.packet_type == sio.CONNECT_ERROR and isinstance(said, str):
+            self.data: Any = {"message": _NO_NAMESPACE if said == _REFUSED else said}
 
     def decode(self, encoded_packet: Any) -> int:
         if not isinstance(encoded_packet, str):

@@ -21,6 +21,7 @@ import hiredis
 import redis
 from redis.exceptions import ConnectionError, RedisError
 
+from jobcast.envelope import PROOF
 from jobcast.ledger.cluster import is_cluster
 from jobcast.ledger.connection import connect
 from jobcast.server.redis.channels import Channels
@@ -78,6 +79,7 @@ class Listener:
         self._is_over = False
         self._channels = channels
         self._asked = 0.0
+        self._expected: dict[bytes, threading.Event] = {}
         self._writing = threading.Lock()
         self._on_listening = on_listening
         self._on_idle = on_idle
@@ -107,6 +109,15 @@ class Listener:
     def stop(self) -> None:
         """Listen no longer; within a second or so."""
         self._is_over = True
+
+    @contextlib.contextmanager
+    def expecting(self, message: bytes) -> Iterator[threading.Event]:
+        """An event that is set when this message, which is a proof, arrives."""
+        arrived = self._expected[message] = threading.Event()
+        try:
+            yield arrived
+        finally:
+            del self._expected[message]
 
     def _listen(self) -> Iterator[bytes]:
         connection = self._dial()
@@ -153,7 +164,10 @@ class Listener:
             if isinstance(reply, Exception):
                 raise ConnectionError(str(reply))
             if isinstance(reply, list) and (reply[0] == b"message" or reply[0] == b"smessage"):
-                yield reply[2]
+                if reply[2].startswith(PROOF):
+                    self._note_proof(reply[2])
+                else:
+                    yield reply[2]
             else:
                 self._note(reply)
 
@@ -167,6 +181,10 @@ class Listener:
             self.listening = True
             logger.info("listening on %s", self._channels.shared)
             self._on_listening()
+
+    def _note_proof(self, message: bytes) -> None:
+        if expected := self._expected.get(message):  # another process's otherwise
+            expected.set()
 
     def _note_pong(self) -> None:
         self.lag = self._clock() - self._asked
