@@ -26,7 +26,10 @@ LEASE_MS = 500
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Valkey and one worker of a stranger's app; no web process."""
     running = Stack(
-        tmp_path_factory.mktemp("strangers"), SOCKETIO_DEBOUNCE_MS="50", JOBCAST_LEASE_MS=str(LEASE_MS)
+        tmp_path_factory.mktemp("strangers"),
+        SOCKETIO_DEBOUNCE_MS="50",
+        JOBCAST_LEASE_MS=str(LEASE_MS),
+        JOBCAST_ERROR_DETAIL="all",
     )
     try:
         running.valkey.start()
