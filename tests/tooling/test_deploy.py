@@ -20,7 +20,7 @@ from tests.tooling.test_requirements import pinned
 SERVICES = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text())["services"]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 DEPLOYED = ("jobcast", "tasks", "web", "worker")
-#: Runs on a developer's machine only.
+
 #: For one machine, and for tests.
 LOCAL = (ROOT / "jobcast" / "embedded.py", ROOT / "jobcast" / "pytest_plugin.py")
 
