@@ -51,4 +51,4 @@ requirements: setup ## compile requirements*.txt from pyproject.toml
 	@$(VENV) -m scripts.compile_requirements
 
 clean: ## remove what setup made
-	rm -rf .venv client/node_modules client/dist bench/node/node_modules var
+	rm -rf .venv client/node_modules jobcast/flask/static bench/node/node_modules var

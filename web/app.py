@@ -14,7 +14,7 @@ from jobcast.flask.extension import add_routes, add_server
 from jobcast.flask.openapi import Description
 from jobcast.models import WireModel
 from jobcast.server.attach import Server
-from web.dashboard import dashboard_blueprint
+from web.examples import examples_blueprint
 from web.publishing import Publishing
 from web.request_models import PublishForm, SyncForm
 from web.routes import ROUTES, publishing_blueprint
@@ -54,7 +54,7 @@ def create_app(settings: WebSettings) -> Web:
     publishing = Publishing(server.ledger, queue)
     most = settings.jobcast_csv_max_bytes
     app.register_blueprint(publishing_blueprint(server.services, publishing, most))
-    app.register_blueprint(dashboard_blueprint())
+    app.register_blueprint(examples_blueprint())
     return Web(app, socketio, server, settings)
 
 

@@ -15,6 +15,7 @@ from flask import Blueprint, Flask
 from flask_socketio import SocketIO
 
 from jobcast.flask.analytics import analytics_blueprint
+from jobcast.flask.dashboard import dashboard_blueprint
 from jobcast.flask.handshake_limit import HandshakeLimit
 from jobcast.flask.headers import add_headers
 from jobcast.flask.identity import ApplicationIdentity, Identify, LoopbackOnly
@@ -141,6 +142,7 @@ def add_routes(
         jobs_blueprint(server.services),
         notifications_blueprint(server.services),
         analytics_blueprint(server.services),
+        dashboard_blueprint(),
         system_blueprint(
             server.services,
             lambda: server.manager.listening,
