@@ -1,5 +1,7 @@
 """Compile ``requirements.txt`` (what a platform installs), ``requirements-dev.txt`` (what else we use) and
-``requirements-bench.txt`` (the peers of ``make bench``), with hashes. What is pinned stays unless told: ``--upgrade``."""
+``requirements-bench.txt`` (the peers of ``make bench``), with hashes.
+
+What is pinned stays as it is, unless told to ``--upgrade``."""
 
 from __future__ import annotations
 
