@@ -1,6 +1,6 @@
 # One way to do a thing. `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check audit chaos fuzz bench types pictures wheel requirements clean
+.PHONY: help setup run test check audit chaos fuzz bench types pictures matrix wheel requirements clean
 
 PYTHON ?= python3
 VENV := .venv/bin/python
@@ -46,6 +46,9 @@ types: setup ## generate client/hooks/types.ts from the Python models
 
 pictures: setup ## take the README's pictures anew
 	@JOBCAST_PICTURES=docs/images $(VENV) -m pytest tests/system/test_browser.py
+
+matrix: setup ## a real job and the contract tests with the oldest and the newest versions; ARGS="--only oldest"
+	@$(VENV) -m scripts.matrix $(ARGS)
 
 wheel: setup ## build the library, with the dashboard in it, into var/wheel
 	@$(VENV) -m uv build --quiet --clear --out-dir var/wheel .
