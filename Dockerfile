@@ -17,7 +17,7 @@ COPY tasks/ tasks/
 COPY web/ web/
 COPY worker/ worker/
 COPY examples/ examples/
-COPY --from=client /build/client/dist/ client/dist/
+COPY --from=client /build/jobcast/flask/static/ jobcast/flask/static/
 # The only place that is written to: the database file and published media, unless they are elsewhere.
 RUN useradd --system --uid 10001 jobcast && install -d -o jobcast var
 USER jobcast

@@ -1,6 +1,6 @@
 # One way to do a thing. `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check audit chaos fuzz bench types pictures requirements clean
+.PHONY: help setup run test check audit chaos fuzz bench types pictures matrix wheel requirements clean
 
 PYTHON ?= python3
 VENV := .venv/bin/python
@@ -47,8 +47,14 @@ types: setup ## generate client/hooks/types.ts from the Python models
 pictures: setup ## take the README's pictures anew
 	@JOBCAST_PICTURES=docs/images $(VENV) -m pytest tests/system/test_browser.py
 
-requirements: setup ## compile requirements*.txt from pyproject.toml
-	@$(VENV) -m scripts.compile_requirements
+matrix: setup ## a real job and the contract tests with the oldest and the newest versions; ARGS="--only oldest"
+	@$(VENV) -m scripts.matrix $(ARGS)
+
+wheel: setup ## build the library, with the dashboard in it, into var/wheel
+	@$(VENV) -m uv build --quiet --clear --out-dir var/wheel .
+
+requirements: setup ## compile requirements*.txt from pyproject.toml; ARGS=--upgrade takes what is new
+	@$(VENV) -m scripts.compile_requirements $(ARGS)
 
 clean: ## remove what setup made
-	rm -rf .venv client/node_modules client/dist bench/node/node_modules var
+	rm -rf .venv client/node_modules jobcast/flask/static bench/node/node_modules var

@@ -7,10 +7,13 @@ const here = fileURLToPath(new URL('.', import.meta.url));
 const server = process.env.JOBCAST_SERVER ?? 'http://127.0.0.1:5000';
 
 export default defineConfig({
+  // Relative, so that the dashboard works below any path.
+  base: './',
   plugins: [react()],
   resolve: { alias: { '@': here.replace(/\/$/, '') } },
   build: {
-    outDir: 'dist',
+    outDir: '../jobcast/flask/static',
+    emptyOutDir: true,
     // The server's Content-Security-Policy is default-src 'self': nothing may become a data: URL.
     assetsInlineLimit: 0,
   },

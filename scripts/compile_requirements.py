@@ -1,5 +1,7 @@
 """Compile ``requirements.txt`` (what a platform installs), ``requirements-dev.txt`` (what else we use) and
-``requirements-bench.txt`` (the peers of ``make bench``)."""
+``requirements-bench.txt`` (the peers of ``make bench``), with hashes.
+
+What is pinned stays as it is, unless told to ``--upgrade``."""
 
 from __future__ import annotations
 
@@ -8,13 +10,15 @@ import sys
 
 COMPILE = [
     *(sys.executable, "-m", "uv", "pip", "compile", "pyproject.toml", "--quiet", "--universal"),
-    *("--python-version", "3.11", "--custom-compile-command", "make requirements", "--upgrade"),
+    *("--python-version", "3.11", "--custom-compile-command", "make requirements"),
+    *("--generate-hashes", *sys.argv[1:]),
 ]
 
 
 def main() -> None:
-    production = ["--extra", "web", "--extra", "tasks", "-o", "requirements.txt"]
-    development = ["--extra", "local", "--group", "dev", "-c", "requirements.txt"]
+    parts = ["--extra", "celery", "--extra", "server", "--extra", "eventlet", "--group", "tasks"]
+    production = [*parts, "-o", "requirements.txt"]
+    development = ["--group", "local", "--group", "dev", "-c", "requirements.txt"]
     subprocess.run([*COMPILE, *production], check=True)
     subprocess.run([*COMPILE, *development, "-o", "requirements-dev.txt"], check=True)
     peers = ["--group", "bench", "-c", "requirements.txt", "-c", "requirements-dev.txt"]

@@ -18,13 +18,15 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 CLIENT = ROOT / "client"
+#: Where the client is built to, so that a wheel has it.
+STATIC = ROOT / "jobcast" / "flask" / "static"
 REQUIREMENTS = (ROOT / "requirements.txt", ROOT / "requirements-dev.txt")
 INSTALL = ("install", "-q", *(argument for path in REQUIREMENTS for argument in ("-r", path)))
 #: How a failed build of a package says that there was nothing to build it with.
 NO_COMPILER = re.compile(r"\b(gcc|g\+\+|cc|clang|cargo|rustc|c compiler)\b", re.I)
 COMPILERS = ("cc", "gcc", "clang")
 #: Parts of the client that do not end up in the build.
-NOT_BUILT = ("node_modules", "dist", "tests")
+NOT_BUILT = ("node_modules", "tests")
 
 
 class SetupError(Exception):
@@ -87,11 +89,11 @@ def install_node_packages() -> None:
 
 
 def build_client() -> None:
-    stamp, wanted = CLIENT / "dist" / ".built", fingerprint(client_sources())
+    stamp, wanted = STATIC / ".built", fingerprint(client_sources())
     if read(stamp) == wanted:
         return
     say("building the client")
-    npm("run", "--silent", "build", "--", "--logLevel", "warn")
+    npm("run", "--silent", "build")
     stamp.write_text(wanted)
 
 

@@ -66,6 +66,7 @@ class Stack:
 
     def __init__(self, folder: Path, **environment: str) -> None:
         self.folder = folder
+        self.root = ROOT  # where everything is started
         self.valkey = EmbeddedValkey(log=folder / "valkey.log")
         self.port = free_port()
         self.environment = {
@@ -119,10 +120,11 @@ class Stack:
         concurrency: int = 2,
         pool: str = "prefork",
         queues: str = "celery",
+        python: Path | str = sys.executable,
         **environment: str,
     ) -> subprocess.Popen[bytes]:
         """A worker that takes tasks."""
-        celery = [sys.executable, "-m", "celery", "-A", app, "worker"]
+        celery = [str(python), "-m", "celery", "-A", app, "worker"]
         options = ["--concurrency", str(concurrency), "--loglevel", "info", "-n", f"w{free_port()}@%h"]
         options += ["--pool", pool, "--queues", queues]
         log = self.folder / f"worker{len(self.processes)}.log"
@@ -159,7 +161,7 @@ class Stack:
     def _start(self, command: list[str], name: str, environment: dict[str, str]) -> subprocess.Popen[bytes]:
         with (self.folder / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
-                command, cwd=ROOT, env={**self.environment, **environment}, stdout=log, stderr=log
+                command, cwd=self.root, env={**self.environment, **environment}, stdout=log, stderr=log
             )
         self.processes.append(process)
         return process

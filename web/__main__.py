@@ -3,29 +3,36 @@
 ``python -m web token`` mints tokens for development; see its ``--help``.
 """
 
+import os
 import sys
 
-if sys.argv[1:2] == ["token"]:
-    from web import token_command as tokens
+COMMAND = [sys.executable, "-m", "web"]
 
-    sys.exit(tokens.main(sys.argv[2:]))
+if sys.argv[1:2] == ["token"]:
+    from jobcast.cli.token import token
+
+    sys.exit(token.main(sys.argv[2:], prog_name="python -m web token"))
 if sys.argv[1:]:
     sys.exit(f"jobcast web: no such command: {sys.argv[1]}; there is only token")
 
-from web import processes
+asked = os.environ.get("WEB_CONCURRENCY", "")
+# As in processes.wanted, which must not be imported where something is to be patched.
+if "JOBCAST_WEB_PROCESS" not in os.environ and asked.isdigit() and int(asked) > 1:
+    from jobcast.server.run import processes
 
-if count := processes.wanted():
-    sys.exit(processes.main(count))
+    sys.exit(processes.main("jobcast web", int(asked), COMMAND))
 
-import warnings
+if os.environ.get("SOCKETIO_ASYNC_MODE", "eventlet") == "eventlet":
+    import warnings
 
-# Not a DeprecationWarning, so it has to be filtered by its text; docs/decisions/eventlet.md knows.
-warnings.filterwarnings("ignore", message=r"\s*Eventlet is deprecated")
+    # Not a DeprecationWarning, so it has to be filtered by its text; docs/decisions/eventlet.md knows.
+    warnings.filterwarnings("ignore", message=r"\s*Eventlet is deprecated")
+    import eventlet
 
-import eventlet  # noqa: E402
+    eventlet.monkey_patch()  # before everything else, and never a fork afterwards
 
-eventlet.monkey_patch()  # before everything else, and never a fork afterwards
+from jobcast.server.run import entry  # noqa: E402
+from web.app import create_app  # noqa: E402
+from web.settings import WebSettings  # noqa: E402
 
-from web.server import main  # noqa: E402
-
-sys.exit(main())
+sys.exit(entry.main("jobcast web", WebSettings.from_environment, create_app))

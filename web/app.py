@@ -2,65 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from flask import Flask
-from flask_socketio import SocketIO
-from werkzeug.middleware.proxy_fix import ProxyFix
+from typing import Final
 
 from jobcast.celery import make_celery
 from jobcast.celery.queue import TaskQueue
-from jobcast.flask.extension import add_routes, add_server
+from jobcast.flask import app as library
+from jobcast.flask.app import Web
 from jobcast.flask.openapi import Description
 from jobcast.models import WireModel
-from jobcast.server.attach import Server
-from web.dashboard import dashboard_blueprint
+from web.examples import examples_blueprint
 from web.publishing import Publishing
 from web.request_models import PublishForm, SyncForm
 from web.routes import ROUTES, publishing_blueprint
 from web.settings import WebSettings
 
-
-@dataclass(frozen=True, slots=True)
-class Web:
-    """A web process's parts, for the server entry to run."""
-
-    app: Flask
-    socketio: SocketIO
-    server: Server
-    settings: WebSettings
+FORMS: Final[dict[str, tuple[type[WireModel], str]]] = {
+    "PublishRequest": (PublishForm, "calendar"),
+    "SyncRequest": (SyncForm, "export"),
+}
 
 
 def create_app(settings: WebSettings) -> Web:
     """Wire everything together; nothing is connected or started yet."""
     queue = TaskQueue(make_celery(settings))
-    app = _flask_app(settings)
-    socketio = SocketIO()
-    server = add_server(
-        app,
-        socketio,
+    web = library.create_app(
         settings,
+        name="web",
+        max_body_bytes=settings.jobcast_max_body_bytes,
         tasks=queue,
-        owns_app=True,
-        async_mode=settings.socketio_async_mode,
-        transports=["websocket"] if settings.shares_port else None,  # a poll might reach another process
-        monitor_clients=False,  # jobcast.server.websocket does, for everybody in one loop
+        more=Description(ROUTES, FORMS),
     )
-    forms: dict[str, tuple[type[WireModel], str]] = {
-        "PublishRequest": (PublishForm, "calendar"),
-        "SyncRequest": (SyncForm, "export"),
-    }
-    add_routes(app, server, owns_app=True, more=Description(ROUTES, forms))
-    publishing = Publishing(server.ledger, queue)
+    publishing = Publishing(web.server.ledger, queue)
     most = settings.jobcast_csv_max_bytes
-    app.register_blueprint(publishing_blueprint(server.services, publishing, most))
-    app.register_blueprint(dashboard_blueprint())
-    return Web(app, socketio, server, settings)
-
-
-def _flask_app(settings: WebSettings) -> Flask:
-    app = Flask("web", static_folder=None)
-    if hops := settings.jobcast_proxy_hops:
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
-    app.config["MAX_CONTENT_LENGTH"] = settings.jobcast_max_body_bytes
-    return app
+    web.app.register_blueprint(publishing_blueprint(web.server.services, publishing, most))
+    web.app.register_blueprint(examples_blueprint())
+    return web

@@ -15,6 +15,7 @@ from flask import Blueprint, Flask
 from flask_socketio import SocketIO
 
 from jobcast.flask.analytics import analytics_blueprint
+from jobcast.flask.dashboard import dashboard_blueprint
 from jobcast.flask.every_answer import EveryAnswer
 from jobcast.flask.handshake_limit import PATH as SOCKETIO_PATH
 from jobcast.flask.handshake_limit import HandshakeLimit
@@ -145,6 +146,7 @@ def add_routes(
         jobs_blueprint(server.services),
         notifications_blueprint(server.services),
         analytics_blueprint(server.services),
+        dashboard_blueprint(),
         system_blueprint(
             server.services,
             server.readiness,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 import re
-import tomllib
+from importlib.metadata import version
 from types import SimpleNamespace
 from typing import Any
 
@@ -24,13 +24,12 @@ from engineio.payload import Payload
 from engineio.socket import Socket
 from eventlet import greenio, greenpool, hubs, patcher, wsgi
 from eventlet.timeout import Timeout
-from packaging.requirements import Requirement
 from socketio import packet as sio
 from wsproto import frame_protocol
 from wsproto.frame_protocol import FrameProtocol, Opcode
 
 from jobcast.embedded import EmbeddedValkey
-from tests.stack import ROOT
+from tests.tooling.test_requirements import pinned
 
 
 def parameters(function: Any) -> list[str]:
@@ -341,17 +340,11 @@ def test_hiredis_says_false_when_there_is_no_whole_reply():
     assert isinstance(reader.gets(), Exception)
 
 
-#: Libraries of which private parts are used: pinned to the patch. The others: to the major version.
-TO_THE_PATCH = ("eventlet", "python-socketio", "python-engineio", "flask-socketio", "wsproto")
-TO_THE_MAJOR = ("redis",)
+#: Libraries of which private parts are used.
+USED_PRIVATELY = ("eventlet", "python-socketio", "python-engineio", "flask-socketio", "wsproto", "redis")
 
 
 def test_an_upgrade_runs_into_these_tests():
-    """pyproject pins what they are about."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    lines = [*project["dependencies"], *project["optional-dependencies"]["web"]]
-    found = {requirement.name: requirement for requirement in map(Requirement, lines)}
-    for name in TO_THE_PATCH:
-        assert [s.operator for s in found[name].specifier] == ["=="], name
-    for name in TO_THE_MAJOR:
-        assert "<" in [s.operator for s in found[name].specifier], name
+    """This deployment pins to the patch what they are about, and runs them with that."""
+    pins = pinned("requirements.txt")
+    assert {name: version(name) for name in USED_PRIVATELY} == {name: pins[name] for name in USED_PRIVATELY}

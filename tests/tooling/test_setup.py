@@ -60,13 +60,13 @@ def test_a_fingerprint_is_of_names_and_contents(tmp_path, monkeypatch):
 
 def test_nothing_is_built_twice(tmp_path, monkeypatch):
     """Only a changed source, or a deleted build, makes another one; a changed test does not."""
-    built = []
+    built, static = [], tmp_path / "node_modules"  # a folder that is no source
 
     def npm(*arguments: str) -> None:
-        (tmp_path / "dist").mkdir(exist_ok=True)
+        static.mkdir(exist_ok=True)
         built.append(arguments)
 
-    for name, value in (("ROOT", tmp_path), ("CLIENT", tmp_path), ("npm", npm)):
+    for name, value in (("ROOT", tmp_path), ("CLIENT", tmp_path), ("STATIC", static), ("npm", npm)):
         monkeypatch.setattr(setup, name, value)
 
     def builds() -> int:
@@ -80,7 +80,7 @@ def test_nothing_is_built_twice(tmp_path, monkeypatch):
     (tmp_path / "tests").mkdir()
     (tmp_path / "tests" / "main.test.ts").write_text("three")
     assert builds() == 2
-    shutil.rmtree(tmp_path / "dist")
+    shutil.rmtree(static)
     assert builds() == 3
 
 

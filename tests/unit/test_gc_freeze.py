@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from jobcast.server.run.gc_freeze import FULL_EVERY, FULL_PAUSE, TIDY_EVERY, GcFreeze
 from tests.clock import FakeClock
-from web.gc_freeze import FULL_EVERY, FULL_PAUSE, TIDY_EVERY, GcFreeze
 
 
 class Cycle:

@@ -1,4 +1,4 @@
-"""The end of a web process: let nobody in, tell everybody, see them out.
+"""The end of a server process: let nobody in, tell everybody, see them out.
 
 ``docs/decisions/end-of-a-web-process.md`` says why so.
 """
@@ -9,10 +9,11 @@ import logging
 import os
 import random
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final
 
 from jobcast.models import ServerRestarting
-from web.app import Web
+from jobcast.server.attach import Server
+from jobcast.server.run.application import Closable
 
 logger = logging.getLogger(__name__)
 
@@ -28,27 +29,23 @@ RETURN_WITHIN_MS: Final = 5_000
 Sleep = Callable[[float], None]
 
 
-class Closable(Protocol):
-    def close(self) -> None: ...
-
-
-def stop(web: Web, acceptor: Closable, sleep: Sleep) -> None:
+def stop(server: Server, acceptor: Closable, sleep: Sleep) -> None:
     """Let nobody in, tell everybody, see them out, end."""
     logger.info("stopping")
     acceptor.close()
-    say_restarting(web)
+    say_restarting(server)
     sleep(TELL_SECONDS)
-    _see_out(web, sleep)
+    _see_out(server, sleep)
     logging.shutdown()
     os._exit(0)
 
 
-def _see_out(web: Web, sleep: Sleep) -> None:
+def _see_out(server: Server, sleep: Sleep) -> None:
     """Close a few at a time; their handlers run, and they do not all come back at once.
 
     Without a CLOSE packet, after which some clients would not come back by themselves.
     """
-    sockets = web.server.socketio.eio.sockets
+    sockets = server.socketio.eio.sockets
     rounds = max(1, int(DRAIN_TIMEOUT / 0.1))
     share = len(sockets) // rounds + 1
     for _ in range(rounds):
@@ -60,10 +57,10 @@ def _see_out(web: Web, sleep: Sleep) -> None:
             return
 
 
-def say_restarting(web: Web) -> None:
+def say_restarting(server: Server) -> None:
     """Give each client a moment of its own to come back at."""
-    server = web.server.socketio
+    socketio = server.socketio
     for namespace in ("/", "/default"):
-        for sid, _ in server.manager.get_participants(namespace, None):
+        for sid, _ in socketio.manager.get_participants(namespace, None):
             message = ServerRestarting(retry_after_ms=random.randint(100, RETURN_WITHIN_MS))  # noqa: S311
-            server.emit("server:restarting", message.wire(), namespace=namespace, to=sid, ignore_queue=True)
+            socketio.emit("server:restarting", message.wire(), namespace=namespace, to=sid, ignore_queue=True)

@@ -1,6 +1,6 @@
-"""Several web processes on one port: ``WEB_CONCURRENCY``. The kernel deals out the connections.
+"""Several server processes on one port: ``WEB_CONCURRENCY``. The kernel deals out the connections.
 
-Each child is a whole web process; nothing is shared but the port. Long polling needs all requests of a
+Each child is a whole server process; nothing is shared but the port. Long polling needs all requests of a
 client to reach the same process, which nobody guarantees here, so the children serve WebSockets only.
 """
 
@@ -26,7 +26,8 @@ STOP_TIMEOUT: Final = 25.0
 class Processes:
     """Keeps ``count`` children running until it is told to stop."""
 
-    def __init__(self, count: int, command: list[str]) -> None:
+    def __init__(self, program: str, count: int, command: list[str]) -> None:
+        self._program = program
         self._command = command
         self._children: dict[int, subprocess.Popen[bytes]] = {}
         self._started: dict[int, float] = {}
@@ -57,7 +58,7 @@ class Processes:
             self._code = code  # a setting that is wrong would be wrong again
             self._stop()
             return
-        print(f"jobcast web: process {number} ended with {code}, starting it again", file=sys.stderr)  # noqa: T201
+        print(f"{self._program}: process {number} ended with {code}, starting it again", file=sys.stderr)  # noqa: T201
         time.sleep(RESTART_PAUSE)
         if not self._stopping:
             self._start(number)
@@ -87,6 +88,6 @@ def wanted() -> int:
     return int(asked) if int(asked) > 1 else 0
 
 
-def main(count: int) -> int:
-    """Start them, and stay until they are to end."""
-    return Processes(count, [sys.executable, "-m", "web"]).run()
+def main(program: str, count: int, command: list[str]) -> int:
+    """Start ``command`` so many times, and stay until they are to end; ``program`` names us on errors."""
+    return Processes(program, count, command).run()

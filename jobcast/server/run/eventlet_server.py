@@ -1,6 +1,7 @@
 """The eventlet server: one listening socket, and what runs beside it.
 
-Everything that knows eventlet's name is here and in ``jobcast.server.websocket``.
+Everything in the library that knows eventlet's name is here, in ``jobcast.server.websocket``, and where a
+process begins.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import os
 import resource
 import signal
 import socket
-import sys
+from collections.abc import Callable
 from typing import Any, Final
 
 import eventlet
@@ -19,6 +20,10 @@ import eventlet.wsgi
 from jobcast import InvalidSetting
 from jobcast.server import audit, background
 from jobcast.server.client_address import addresses_of
+from jobcast.server.run.application import Application
+from jobcast.server.run.gc_freeze import GcFreeze
+from jobcast.server.run.shutdown import STOP_TIMEOUT, stop
+from jobcast.server.settings import ServerSettings
 from jobcast.server.socketio.stock_websocket import use_stock_websockets
 from jobcast.server.websocket.acceptor import Acceptor
 from jobcast.server.websocket.build import build_acceptor
@@ -26,10 +31,6 @@ from jobcast.server.websocket.http_timeouts import protocol_with_timeouts
 from jobcast.server.websocket.pending_limit import PendingLimit
 from jobcast.server.websocket.read_ahead import chunks as read_ahead
 from jobcast.server.websocket.wsgi_listener import WsgiListener
-from web.app import Web, create_app
-from web.gc_freeze import GcFreeze
-from web.settings import WebSettings
-from web.shutdown import STOP_TIMEOUT, stop
 
 logger = logging.getLogger(__name__)
 
@@ -43,33 +44,15 @@ SEND_BUFFER_BYTES: Final = 64 * 1024
 IDLE_TIMEOUT: Final = 75
 
 
-def main() -> int:
-    """Run until SIGTERM; 1 with one line on standard error when it cannot start."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    try:
-        settings = _checked(WebSettings.from_environment().require_redis())
-        listening = _bind(settings)
-        web = create_app(settings)
-        use_stock_websockets(web.server.socketio)
-    except InvalidSetting as error:
-        print(f"jobcast web: {error}", file=sys.stderr)  # noqa: T201
-        return 1
-    _serve(web, listening)
-    return 0
+def prepare(settings: ServerSettings, create_app: Callable[[], Application]) -> Callable[[], None]:
+    """Take the port and make the application; returns what serves it. Raises InvalidSetting."""
+    listening = _bind(settings)
+    application = create_app()
+    use_stock_websockets(application.server.socketio)
+    return lambda: _serve(application, listening)
 
 
-def _checked(settings: WebSettings) -> WebSettings:
-    if settings.socketio_async_mode != "eventlet":
-        raise InvalidSetting("SOCKETIO_ASYNC_MODE", "this server runs on eventlet")
-    if settings.has_key:
-        return settings
-    if not settings.binds_loopback:
-        raise InvalidSetting("HOST", "without SOCKETIO_JWT_KEY only loopback is served")
-    logger.warning("no SOCKETIO_JWT_KEY: everybody on this machine may see everything")
-    return settings
-
-
-def _bind(settings: WebSettings) -> socket.socket:
+def _bind(settings: ServerSettings) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.bind_host else socket.AF_INET
     try:
         bound: socket.socket = eventlet.listen(
@@ -81,21 +64,21 @@ def _bind(settings: WebSettings) -> socket.socket:
     return bound
 
 
-def _serve(web: Web, listening: socket.socket) -> None:
+def _serve(application: Application, listening: socket.socket) -> None:
     _raise_descriptor_limit()
-    web.server.manager.read_by(read_ahead)
-    background.start(web.server)
+    application.server.manager.read_by(read_ahead)
+    background.start(application.server)
     eventlet.spawn(GcFreeze().run, eventlet.sleep)
     host, port = listening.getsockname()[:2]
-    acceptor = _build_acceptor(web, listening) or WsgiListener(listening)
+    acceptor = _build_acceptor(application, listening) or WsgiListener(listening)
     acceptor.open()
-    _stop_on_signals(web, acceptor)
+    _stop_on_signals(application, acceptor)
     logger.info("serving on http://%s:%s", host, port)
     eventlet.wsgi.server(
         acceptor,
-        web.app,
+        application.app,
         max_size=MAX_CONNECTIONS,
-        protocol=protocol_with_timeouts(web.settings.jobcast_handshake_seconds, IDLE_TIMEOUT),
+        protocol=protocol_with_timeouts(application.server.settings.jobcast_handshake_seconds, IDLE_TIMEOUT),
         log=logging.getLogger("web.access"),
         log_output=False,
         debug=False,
@@ -103,22 +86,22 @@ def _serve(web: Web, listening: socket.socket) -> None:
     )
 
 
-def _build_acceptor(web: Web, listening: socket.socket) -> Acceptor | None:
-    if not web.settings.jobcast_front_door:
+def _build_acceptor(application: Application, listening: socket.socket) -> Acceptor | None:
+    if not application.server.settings.jobcast_front_door:
         logger.info("no front door, WebSockets go the stock way")
         return None
     return build_acceptor(
-        web.server.socketio,
-        web.app,
+        application.server.socketio,
+        application.app,
         listening,
-        web.server.write_batch,
-        web.server.hooks.is_welcome,
-        web.settings.jobcast_handshake_seconds,
-        _pending_limit(web.settings),
+        application.server.write_batch,
+        application.server.hooks.is_welcome,
+        application.server.settings.jobcast_handshake_seconds,
+        _pending_limit(application.server.settings),
     )
 
 
-def _pending_limit(settings: WebSettings) -> PendingLimit:
+def _pending_limit(settings: ServerSettings) -> PendingLimit:
     limit = settings.jobcast_limit_connections_per_address
     return PendingLimit(
         addresses_of(settings).of_peer, limit, lambda name: audit.refused("rate-limited", address=name)
@@ -131,14 +114,14 @@ def _raise_descriptor_limit() -> None:
     logger.info("up to %s descriptors", hard)
 
 
-def _stop_on_signals(web: Web, acceptor: Acceptor | WsgiListener) -> None:
+def _stop_on_signals(application: Application, acceptor: Acceptor | WsgiListener) -> None:
     def handle(signum: int, frame: Any) -> None:
-        eventlet.hubs.get_hub().schedule_call_global(0, eventlet.spawn, _stop, web, acceptor)
+        eventlet.hubs.get_hub().schedule_call_global(0, eventlet.spawn, _stop, application, acceptor)
 
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, handle)
 
 
-def _stop(web: Web, acceptor: Acceptor | WsgiListener) -> None:
+def _stop(application: Application, acceptor: Acceptor | WsgiListener) -> None:
     eventlet.spawn_after(STOP_TIMEOUT, os._exit, 0)
-    stop(web, acceptor, eventlet.sleep)
+    stop(application.server, acceptor, eventlet.sleep)

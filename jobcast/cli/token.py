@@ -1,8 +1,7 @@
-"""``python -m web token``: mints a token for development, or calls one back."""
+"""``jobcast token``: mints a token for development, or calls one back."""
 
 from __future__ import annotations
 
-import argparse
 import math
 import re
 import sys
@@ -11,16 +10,18 @@ import uuid
 from collections.abc import Sequence
 from typing import Final
 
+import click
 import jwt
 from redis.exceptions import RedisError
 
+from jobcast.cli.environment import described
 from jobcast.errors import InvalidPayload, InvalidSetting
 from jobcast.ledger.connection import connect
 from jobcast.server.authentication import CLOCK_SKEW
 from jobcast.server.keys import keys_from
 from jobcast.server.revocation import revoke
+from jobcast.server.settings import ServerSettings
 from jobcast.topics import Topic, valid_id
-from web.settings import WebSettings
 
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
@@ -28,22 +29,47 @@ _SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _LONGEST: Final = 30 * 86_400
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Print a token, or revoke one; 1 with one line on standard error when that cannot be done."""
-    wanted = _parser().parse_args(arguments)
+def _scope(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> list[str]:
     try:
-        settings = WebSettings.from_environment()
-        if wanted.revoke:
-            _revoke(settings, wanted.revoke)
+        return [text if text == "admin" else Topic.parse(text).room for text in values]
+    except InvalidPayload as error:
+        raise click.BadParameter(str(error)) from error
+
+
+def _seconds(context: click.Context, parameter: click.Parameter, text: str) -> int:
+    match = re.fullmatch(r"(\d{1,7})([smhd])", text)
+    seconds = int(match[1]) * _SECONDS[match[2]] if match else 0
+    if not 0 < seconds <= _LONGEST:
+        raise click.BadParameter(f"{text!r} is no time such as 15m, up to 30d")
+    return seconds
+
+
+@click.command(epilog=described(ServerSettings))
+@click.option("--user", help="Whose token it is (sub).")
+@click.option("--revoke", "revoked", metavar="JTI", help="Call back a token, by its jti or as a whole.")
+@click.option("--brand", "brands", multiple=True, help="A brand of the user; repeatable.")
+@click.option("--scope", "scopes", multiple=True, callback=_scope, help="job:x, user:x, brand:x, admin.")
+@click.option("--ttl", default="15m", callback=_seconds, help="Lifetime such as 90s, 15m, 8h (15m).")
+def token(
+    user: str | None, revoked: str | None, brands: Sequence[str], scopes: Sequence[str], ttl: int
+) -> None:
+    """Mint a token for development, or revoke one."""
+    if (user is None) == (revoked is None):
+        raise click.UsageError("one of --user and --revoke is needed")
+    try:
+        settings = ServerSettings.from_environment()
+        if revoked is not None:
+            _revoke(settings, revoked)
         else:
-            print(mint(settings, wanted.user, wanted.brand, wanted.scope, wanted.ttl))  # noqa: T201
+            click.echo(mint(settings, user or "", brands, scopes, ttl))
     except (InvalidSetting, InvalidPayload, RedisError, OSError) as error:
-        print(f"jobcast token: {error}", file=sys.stderr)  # noqa: T201
-        return 1
-    return 0
+        click.echo(f"jobcast token: {error}", err=True)
+        sys.exit(1)
 
 
-def mint(settings: WebSettings, user: str, brands: Sequence[str], scopes: Sequence[str], ttl: float) -> str:
+def mint(
+    settings: ServerSettings, user: str, brands: Sequence[str], scopes: Sequence[str], ttl: float
+) -> str:
     """A signed token; raise InvalidSetting unless this process has a secret to sign with."""
     keys = keys_from(settings)
     if keys is None:
@@ -66,7 +92,7 @@ def mint(settings: WebSettings, user: str, brands: Sequence[str], scopes: Sequen
     return jwt.encode(known, settings.socketio_jwt_key, algorithm)
 
 
-def _revoke(settings: WebSettings, token: str) -> None:
+def _revoke(settings: ServerSettings, token: str) -> None:
     """By the token itself, which says when it may be forgotten, or by its ``jti`` alone."""
     token_id, until = token, math.inf
     if token.count(".") == 2:
@@ -80,31 +106,3 @@ def _revoke(settings: WebSettings, token: str) -> None:
         revoke(client, token_id, until)
     finally:
         client.close()
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("python -m web token", description="Mint a token, or revoke one.")
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--user", help="whose token it is (sub)")
-    what.add_argument("--revoke", metavar="JTI", help="call back a token, by its jti or as a whole")
-    parser.add_argument("--brand", action="append", default=[], help="a brand of the user; repeatable")
-    parser.add_argument(
-        "--scope", action="append", default=[], type=_scope, help="job:x, user:x, brand:x, admin"
-    )
-    parser.add_argument("--ttl", type=_seconds, default="15m", help="lifetime such as 90s, 15m, 8h (15m)")
-    return parser
-
-
-def _scope(text: str) -> str:
-    try:
-        return text if text == "admin" else Topic.parse(text).room
-    except InvalidPayload as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
-
-
-def _seconds(text: str) -> int:
-    match = re.fullmatch(r"(\d{1,7})([smhd])", text)
-    seconds = int(match[1]) * _SECONDS[match[2]] if match else 0
-    if not 0 < seconds <= _LONGEST:
-        raise argparse.ArgumentTypeError(f"{text!r} is no time such as 15m, up to 30d")
-    return seconds

@@ -1,0 +1,1 @@
+"""A server process: how it starts, runs on several cores, and ends."""
