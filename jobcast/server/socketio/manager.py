@@ -1,13 +1,15 @@
 """python-socketio's client manager with our listener in it.
 
-Our own envelopes go to the fan-out. A stock emit is checked and sent to whoever is in its room, so that an
-unmodified ``flask_socketio.SocketIO(message_queue=…)`` in somebody's existing worker is delivered too.
+Our own envelopes go to the fan-out. What stock processes say is checked and done, so that an unmodified
+``flask_socketio.SocketIO(message_queue=…)`` in somebody's existing worker is delivered too.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
+import uuid
 from typing import Any, Final
 
 import redis
@@ -15,6 +17,7 @@ import socketio
 from engineio.packet import MESSAGE, Packet
 
 from jobcast.ledger.connection import connect
+from jobcast.server.connection_limits import ConnectionRegistry
 from jobcast.server.delivery.direct import DirectConnection
 from jobcast.server.delivery.fanout import CLIENTS_PER_TURN, Fanout
 from jobcast.server.delivery.resync import Resync
@@ -45,6 +48,7 @@ class FanoutManager(Rooms):
         fanout: Fanout,
         resync: Resync,
         subscriptions: Subscriptions,
+        connections: ConnectionRegistry | None = None,
     ) -> None:
         super().__init__(subscriptions, channels.shared)
         self._shards = channels if isinstance(channels, Shards) else None
@@ -53,6 +57,7 @@ class FanoutManager(Rooms):
         self._redis: redis.Redis = connect(url)
         self._fanout = fanout
         self._resync = resync
+        self._connections = connections
         self.listener = Listener(
             dialler(url),
             channels,
@@ -68,6 +73,7 @@ class FanoutManager(Rooms):
 
     def start(self) -> None:
         """Listen from boot, not from the first client on."""
+        self.host_id = uuid.uuid4().hex  # not that of siblings forked from the process that made this
         self.server.manager_initialized = True
         self.initialize()
         if self._shards is not None:
@@ -81,6 +87,18 @@ class FanoutManager(Rooms):
                 )
             )
 
+    def connect(self, sid: str, namespace: str) -> str:
+        sid = super().connect(sid, namespace)
+        if self._connections is not None:  # an application's own namespaces are joined, too
+            self._connections.joined(self.eio_sid_from_sid(sid, namespace), sid)
+        return sid
+
+    def basic_disconnect(self, sid: str, namespace: str, **kwargs: Any) -> None:
+        eio_sid = self.eio_sid_from_sid(sid, namespace)
+        super().basic_disconnect(sid, namespace, **kwargs)
+        if self._connections is not None and eio_sid is not None:
+            self._connections.leave(eio_sid, sid)
+
     @property
     def listening(self) -> bool:
         """Whether everything that is followed here is listened to."""
@@ -93,7 +111,11 @@ class FanoutManager(Rooms):
             self._shards.chunks = chunks
 
     def _publish(self, data: dict[str, Any]) -> None:
-        self._redis.publish(self.channel, self.json.dumps(data))
+        """Tell the other processes; never raises, as the library's own does not."""
+        try:
+            self._redis.publish(self.channel, self.json.dumps(data))
+        except (redis.RedisError, OSError, TypeError, ValueError) as error:
+            logger.warning("other processes are not told: %s", error)
 
     def _thread(self) -> None:
         """What ``initialize`` starts."""
@@ -110,10 +132,23 @@ class FanoutManager(Rooms):
     def _take(self, message: bytes) -> None:
         if self._fanout.receive(message):
             return
-        emit = incoming.accept(message)
-        if emit is not None and emit.get("host_id") != self.host_id:
-            self._handle_emit(emit)
+        said = incoming.accept(message)
+        if said is not None:
+            self._do(said)
         self._fanout.breathe_if_due()
+
+    def _do(self, message: dict[str, Any]) -> None:
+        """What another process asks for, or its client answers to one of ours."""
+        if message["method"] == "callback":
+            self._handle_callback(message)
+        elif message.get("host_id") != self.host_id:
+            with contextlib.suppress(ValueError):  # the room of a client is nobody else's
+                getattr(self, f"_handle_{message['method']}")(message)
+
+    def _handle_disconnect(self, message: dict[str, Any]) -> None:
+        """An application's handlers run then, which may take their time."""
+        if self.is_connected(message["sid"], message.get("namespace") or "/"):
+            self.server.start_background_task(super()._handle_disconnect, message)
 
     def _handle_emit(self, message: dict[str, Any]) -> None:
         if message.get("callback") or message.get("binary") or message.get("skip_sid"):
