@@ -12,6 +12,7 @@ from jobcast.celery import make_celery
 from jobcast.celery.queue import TaskQueue
 from jobcast.flask.extension import add_routes, add_server
 from jobcast.flask.openapi import Description
+from jobcast.flask.origins import origin_check
 from jobcast.models import WireModel
 from jobcast.server.attach import Server
 from web.dashboard import dashboard_blueprint
@@ -36,10 +37,12 @@ def create_app(settings: WebSettings) -> Web:
     queue = TaskQueue(make_celery(settings))
     app = _flask_app(settings)
     socketio = SocketIO()
+    is_allowed = origin_check(settings)
     server = add_server(
         app,
         socketio,
         settings,
+        is_allowed,
         tasks=queue,
         owns_app=True,
         async_mode=settings.socketio_async_mode,
@@ -50,7 +53,7 @@ def create_app(settings: WebSettings) -> Web:
         "PublishRequest": (PublishForm, "calendar"),
         "SyncRequest": (SyncForm, "export"),
     }
-    add_routes(app, server, owns_app=True, more=Description(ROUTES, forms))
+    add_routes(app, server, is_allowed, owns_app=True, more=Description(ROUTES, forms))
     publishing = Publishing(server.ledger, queue)
     most = settings.jobcast_csv_max_bytes
     app.register_blueprint(publishing_blueprint(server.services, publishing, most))

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from jobcast.errors import InvalidSetting
 from jobcast.server.settings import ServerSettings
 
+#: Not http and https alone: an app's own page has an origin such as capacitor://localhost.
+_SCHEME: Final = re.compile(r"[a-z][a-z0-9+.-]*")
+_HOST: Final = re.compile(r"(\[[0-9a-f:.]+\]|[^\s/?#*@\[\]:]+)(:[0-9]{1,5})?")
+
 IsAllowed = Callable[[str | None, Mapping[str, Any]], bool]
 
 
-def origin_check(settings: ServerSettings) -> IsAllowed:
-    """A function of origin and WSGI environ; raise InvalidSetting for ``*``, which lets in everybody.
+def origin_check(settings: ServerSettings, *, knows_users: bool | None = None) -> IsAllowed:
+    """A function of origin and WSGI environ; raise InvalidSetting for an origin that is none, and for ``*``.
 
-    Without a key, what a page's own host is called is not believed unless it is a name of this machine: any
-    site can have its name lead here once its page is loaded.
+    As long as users are not told apart (``knows_users``; default: by a key), what a page's own host is called
+    is not believed unless it is a name of this machine: any site can have its name lead here once its page is
+    loaded.
     """
-    listed = frozenset(origin.rstrip("/") for origin in settings.socketio_cors_origin)
-    if "*" in listed:
-        raise InvalidSetting("SOCKETIO_CORS_ORIGIN", "list the origins; * would let in every page")
+    listed = frozenset(_listed(origin) for origin in settings.socketio_cors_origin)
+    believes = settings.has_key if knows_users is None else knows_users
 
     def is_allowed(origin: str | None, environ: Mapping[str, Any]) -> bool:
         if origin is None:
@@ -29,7 +34,7 @@ def origin_check(settings: ServerSettings) -> IsAllowed:
         if origin in listed:
             return True
         host = _host(origin)
-        return host in _own_hosts(environ) and (settings.has_key or is_local(host))
+        return host in _own_hosts(environ) and (believes or is_local(host))
 
     return is_allowed
 
@@ -47,6 +52,16 @@ def is_local(host: str | None) -> bool:
         return name == "localhost" or name.endswith(".localhost") or ip_address(name).is_loopback
     except ValueError:  # another name, or none
         return False
+
+
+def _listed(origin: str) -> str:
+    """An origin as a browser sends it: scheme and host, in lower case, without a path."""
+    if origin == "*":
+        raise InvalidSetting("SOCKETIO_CORS_ORIGIN", "list the origins; * would let in every page")
+    scheme, separator, host = origin.removesuffix("/").lower().partition("://")
+    if not separator or not _SCHEME.fullmatch(scheme) or not _HOST.fullmatch(host):
+        raise InvalidSetting("SOCKETIO_CORS_ORIGIN", f"{origin} is no origin such as https://app.example.com")
+    return f"{scheme}://{host}"
 
 
 def _host(origin: str) -> str | None:

@@ -19,9 +19,11 @@ from typing import cast
 
 import socketio
 from prometheus_client import CollectorRegistry
+from socketio.packet import Packet
 
 from jobcast.broadcaster import ledger_from
 from jobcast.envelope import Cut
+from jobcast.errors import InvalidSetting
 from jobcast.ledger import Ledger
 from jobcast.ledger.cluster import Cluster
 from jobcast.ledger.connection import connect
@@ -107,6 +109,8 @@ class Server:
 def attach(server: socketio.Server, settings: ServerSettings, options: Options | None = None) -> Server:
     """Put the browser half onto a Socket.IO server, before its first client; raises InvalidSetting."""
     options = options or Options()
+    if server.packet_class not in (Packet, StrictPacket):
+        raise InvalidSetting("serializer", "events travel as JSON: leave it at the default")
     ledger = ledger_from(settings)
     revocations = Revocations(settings.store_url)
     services = Services(

@@ -63,6 +63,7 @@ class Page:
     def send(self, event: Event) -> bool:
         if self._slow and random.random() < 0.3:
             return False
+        time.sleep(0)  # as putting into a queue, a moment at which another thread runs
         self.seen.append(json.loads(event.packet.data.partition(",")[2])[1]["sequence"])
         return True
 
@@ -193,14 +194,20 @@ def test_a_topic_is_listened_to_as_long_as_anybody_follows_it():
         said.add(channel) if command == "SUBSCRIBE" else said.discard(channel)
 
     channels.connected(say)
-    subscriptions = ThreadedSubscriptions(on_unused=channels.leave)
+
+    def leave(topic: Topic) -> None:
+        time.sleep(0)
+        channels.leave(topic)
+
+    subscriptions = ThreadedSubscriptions(on_unused=leave)
     topic = TOPICS[0]
     missed: list[str] = []
 
     def come_and_go(sid: str) -> None:
-        for _ in range(300):
+        for _ in range(100):
             subscriptions.open(sid, topic, Page(slow=False))
             channels.ask(topic)
+            time.sleep(0.0002)
             if not said:
                 missed.append(sid)
             subscriptions.close(sid, topic.room)

@@ -15,7 +15,10 @@ from typing import Any, Final
 import redis
 import socketio
 from engineio.packet import MESSAGE, Packet
+from redis.connection import parse_url
 
+from jobcast.errors import InvalidSetting
+from jobcast.ledger.cluster import PREFIX as CLUSTER
 from jobcast.ledger.connection import connect
 from jobcast.server.connection_limits import ConnectionRegistry
 from jobcast.server.delivery.direct import DirectConnection
@@ -54,6 +57,7 @@ class FanoutManager(Rooms):
         self._shards = channels if isinstance(channels, Shards) else None
         if isinstance(channels, Shards):
             channels = Channels(channels.shared, per_topic=False)
+        self._url = url
         self._redis: redis.Redis = connect(url)
         self._fanout = fanout
         self._resync = resync
@@ -67,7 +71,11 @@ class FanoutManager(Rooms):
         )
 
     def take_over(self, server: socketio.Server) -> None:
-        """Become the manager of a server that has no clients yet."""
+        """Become the manager of a server that has no clients yet; raise InvalidSetting.
+
+        A message queue of the application's own is replaced when it is the same channel of the same Redis.
+        """
+        _check_queue(server.manager, self._url, self.channel)
         server.manager = self
         self.set_server(server)
 
@@ -175,6 +183,29 @@ class FanoutManager(Rooms):
             client.post(frame_of(packet))
         elif client is not None:
             self.server._send_eio_packet(eio_sid, packet)
+
+
+def _check_queue(manager: Any, url: str, channel: str) -> None:
+    """Raise InvalidSetting when emits of the application's other processes would not be heard any more."""
+    if not isinstance(manager, socketio.PubSubManager):
+        return
+    theirs = getattr(manager, "redis_url", "")
+    if not theirs or _place(theirs) != _place(url):
+        raise InvalidSetting("REDIS_URL", "is not the Redis of the application's own message_queue")
+    if manager.channel != channel:
+        raise InvalidSetting(
+            "SOCKETIO_CHANNEL", f"the application's own message_queue is on the channel {manager.channel}"
+        )
+
+
+def _place(url: str) -> tuple[Any, ...]:
+    """Where a URL leads, however it is written; a channel is the same in every database."""
+    try:
+        named: dict[str, Any] = dict(parse_url(url.removeprefix(CLUSTER)))  # type: ignore[no-untyped-call]
+    except ValueError:  # of a sentinel
+        return (url,)
+    host = named.get("host", "localhost")
+    return "127.0.0.1" if host == "localhost" else host, named.get("port", 6379), named.get("path")
 
 
 def _event_packet(namespace: str, event: Any, data: Any) -> Packet:
