@@ -74,6 +74,11 @@ class Debouncer(Generic[Key, Item]):
         self._opens_at.pop(key, None)
         self._waiting.pop(key, None)
 
+    def drop(self, key: Key, item: Item) -> None:
+        """Forget the key if it is still this item that waits under it."""
+        if self._waiting.get(key) is item:
+            self.forget(key)
+
     def __len__(self) -> int:
         """Keys remembered; bounded by the keys used within one interval."""
         return len(self._opens_at)

@@ -10,6 +10,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from jobcast.flask.extension import add_routes, add_server
 from jobcast.flask.openapi import Description
+from jobcast.flask.origins import origin_check
 from jobcast.ledger.outcome import Tasks
 from jobcast.server.attach import Server
 from jobcast.server.settings import ServerSettings
@@ -41,15 +42,17 @@ def create_app(
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
     app.config["MAX_CONTENT_LENGTH"] = max_body_bytes
     socketio = SocketIO()
+    is_allowed = origin_check(settings)
     server = add_server(
         app,
         socketio,
         settings,
+        is_allowed,
         tasks=tasks,
         owns_app=True,
         async_mode=settings.socketio_async_mode,
         transports=["websocket"] if settings.shares_port else None,  # a poll might reach another process
         monitor_clients=False,  # jobcast.server.websocket does, for everybody in one loop
     )
-    add_routes(app, server, owns_app=True, more=more)
+    add_routes(app, server, is_allowed, owns_app=True, more=more)
     return Web(app, socketio, server)

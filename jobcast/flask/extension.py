@@ -17,7 +17,6 @@ from flask_socketio import SocketIO
 from jobcast.flask.analytics import analytics_blueprint
 from jobcast.flask.dashboard import dashboard_blueprint
 from jobcast.flask.every_answer import EveryAnswer
-from jobcast.flask.handshake_limit import PATH as SOCKETIO_PATH
 from jobcast.flask.handshake_limit import HandshakeLimit
 from jobcast.flask.headers import add_headers
 from jobcast.flask.identity import ApplicationIdentity, Identify, LoopbackOnly
@@ -44,13 +43,13 @@ PREFIX: Final = "/jobcast"
 
 
 class Jobcast:
-    """The browser half for one application.
+    """The browser half for an application.
 
-    ``socketio``: the application's Flask-SocketIO, initialised or not; one is made where there is none, and
-    is then ``jobcast.socketio``. ``settings``: default: from the environment. ``tasks``: the queue, for
-    cancelling what waits. ``identify(request)`` returns an Identity, a user's id or None; without it tokens
-    say who somebody is, and without a key only this machine is served. ``authorise(identity, topic)``
-    returns True, False, or None for the usual decision.
+    ``socketio``: the application's Flask-SocketIO, whose ``init_app`` may have been called or will be; one is
+    made where there is none, and is then ``jobcast.socketio``. ``settings``: default: from the environment.
+    ``tasks``: the queue, for cancelling what waits. ``identify(request)`` returns an Identity, a user's id or
+    None; without it tokens say who somebody is, and without a key only this machine is served.
+    ``authorise(identity, topic)`` returns True, False, or None for the usual decision.
     """
 
     def __init__(
@@ -73,33 +72,63 @@ class Jobcast:
         if app is not None:
             self.init_app(app)
 
-    def init_app(self, app: Flask, socketio: SocketIO | None = None) -> Server:
-        """Put it into this application, its parts as ``app.extensions["jobcast"]``; raises InvalidSetting."""
+    def init_app(self, app: Flask, socketio: SocketIO | None = None) -> None:
+        """Put it into this application; raise InvalidSetting.
+
+        Its parts are ``app.extensions["jobcast"]``, a ``jobcast.server.attach.Server``: now, or when the
+        application has called ``socketio.init_app``.
+        """
         settings = self._settings or ServerSettings.from_environment()
         settings.require_redis()
-        self.socketio = socketio or self.socketio or SocketIO()
+        given = socketio or self.socketio
+        if given is None or app.extensions.get("socketio") is given:
+            self.socketio = given or SocketIO()
+            self._add_to(app, self.socketio, settings)
+        else:
+            self.socketio = given
+            _when_initialised(given, app, lambda: self._add_to(app, given, settings))
+
+    def _add_to(self, app: Flask, socketio: SocketIO, settings: ServerSettings) -> None:
+        knows_users = self._identify is not None or settings.has_key
+        is_allowed = origin_check(settings, knows_users=knows_users)
         server = add_server(
             app,
-            self.socketio,
+            socketio,
             settings,
-            identity=self._identity(app, settings),
+            is_allowed,
+            identity=self._identity(app, settings, is_allowed),
             decide=self._authorise,
             tasks=self._tasks,
         )
-        add_routes(app, server, prefix=self._prefix)
+        add_routes(app, server, is_allowed, prefix=self._prefix)
         app.wsgi_app = _Starting(app.wsgi_app, server)  # type: ignore[method-assign]
-        return server
 
-    def _identity(self, app: Flask, settings: ServerSettings) -> IdentityProvider | None:
+    def _identity(
+        self, app: Flask, settings: ServerSettings, is_allowed: IsAllowed
+    ) -> IdentityProvider | None:
         if self._identify is not None:
-            return ApplicationIdentity(app, self._identify)
-        return None if settings.has_key else LoopbackOnly()
+            return ApplicationIdentity(app, self._identify, is_allowed)
+        return None if settings.has_key else LoopbackOnly(is_allowed)
+
+
+def _when_initialised(socketio: SocketIO, app: Flask, act: Callable[[], None]) -> None:
+    """Act when the application has called ``socketio.init_app(app)``, which makes its server."""
+    init_app = socketio.init_app
+
+    def init_and_act(given: Flask | None, **options: Any) -> None:
+        init_app(given, **options)
+        if given is app:
+            socketio.init_app = init_app
+            act()
+
+    socketio.init_app = init_and_act
 
 
 def add_server(
     app: Flask,
     socketio: SocketIO,
     settings: ServerSettings,
+    is_allowed: IsAllowed,
     *,
     identity: IdentityProvider | None = None,
     decide: Callable[[Identity, Topic], bool | None] | None = None,
@@ -111,15 +140,16 @@ def add_server(
 
     ``engine``: more options of a server that is made. ``owns_app``: ``/`` asks for identities, too.
     """
-    if socketio.server is None:
-        socketio.init_app(app, **_engine_options(settings) | engine)
+    if app.extensions.get("socketio") is not socketio:
+        socketio.init_app(app, **_engine_options(settings, is_allowed) | engine)
     options = Options(identity, decide, tasks or NoTasks(), owns_root=owns_app)
     server = attach(socketio.server, settings, options)
+    path = socketio.sockio_mw.engineio_path
     app.wsgi_app = HandshakeLimit(  # type: ignore[method-assign]
-        app.wsgi_app, server.connections, server.addresses, server.tarpit
+        app.wsgi_app, server.connections, server.addresses, server.tarpit, path
     )
     if not owns_app:
-        app.wsgi_app = EveryAnswer(app.wsgi_app, origin_check(settings), SOCKETIO_PATH)  # type: ignore[method-assign]
+        app.wsgi_app = EveryAnswer(app.wsgi_app, is_allowed, path)  # type: ignore[method-assign]
     audit.start(
         settings.jobcast_audit,
         keyed=not server.services.authenticator.is_open,
@@ -133,6 +163,7 @@ def add_server(
 def add_routes(
     app: Flask,
     server: Server,
+    is_allowed: IsAllowed,
     *,
     prefix: str = "",
     owns_app: bool = False,
@@ -140,7 +171,6 @@ def add_routes(
 ) -> None:
     """Add the polling routes; their rules hold for them alone, or for an app that is all ours."""
     routes = Blueprint("jobcast", __name__, url_prefix=prefix or None)
-    is_allowed = origin_check(server.settings)
     _add_rules(app if owns_app else routes, server, is_allowed)
     for blueprint in (
         jobs_blueprint(server.services),
@@ -171,10 +201,10 @@ def _add_rules(target: Target, server: Server, is_allowed: IsAllowed) -> None:
     add_headers(target, is_allowed)
 
 
-def _engine_options(settings: ServerSettings) -> dict[str, Any]:
+def _engine_options(settings: ServerSettings, is_allowed: IsAllowed) -> dict[str, Any]:
     return {
         "async_handlers": False,  # otherwise unsubscribe may overtake subscribe
-        "cors_allowed_origins": origin_check(settings),
+        "cors_allowed_origins": is_allowed,
         "manage_session": False,
         "ping_interval": settings.jobcast_ping_interval,
         "ping_timeout": settings.jobcast_ping_timeout,

@@ -13,13 +13,15 @@ from jobcast.server.settings import ServerSettings
 IsAllowed = Callable[[str | None, Mapping[str, Any]], bool]
 
 
-def origin_check(settings: ServerSettings) -> IsAllowed:
+def origin_check(settings: ServerSettings, *, knows_users: bool | None = None) -> IsAllowed:
     """A function of origin and WSGI environ.
 
-    Without a key, what a page's own host is called is not believed unless it is a name of this machine: any
-    site can have its name lead here once its page is loaded.
+    As long as users are not told apart (``knows_users``; default: by a key), what a page's own host is called
+    is not believed unless it is a name of this machine: any site can have its name lead here once its page is
+    loaded.
     """
     listed = AllowedOrigins(settings.socketio_cors_origin)
+    believes = settings.has_key if knows_users is None else knows_users
 
     def is_allowed(origin: str | None, environ: Mapping[str, Any]) -> bool:
         if origin is None:
@@ -27,7 +29,7 @@ def origin_check(settings: ServerSettings) -> IsAllowed:
         if origin in listed:
             return True
         host = _host(origin)
-        return host in _own_hosts(environ) and (settings.has_key or is_local(host))
+        return host in _own_hosts(environ) and (believes or is_local(host))
 
     return is_allowed
 

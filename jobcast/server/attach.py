@@ -19,8 +19,11 @@ from typing import cast
 
 import socketio
 from prometheus_client import CollectorRegistry
+from socketio.packet import Packet
 
 from jobcast.broadcaster import ledger_from
+from jobcast.envelope import Cut
+from jobcast.errors import InvalidSetting
 from jobcast.ledger import Ledger
 from jobcast.ledger.cluster import Cluster
 from jobcast.ledger.connection import connect
@@ -34,6 +37,7 @@ from jobcast.server.delivery.fanout import Fanout
 from jobcast.server.delivery.resync import Resync
 from jobcast.server.delivery.subscription_expiry import SubscriptionExpiry
 from jobcast.server.delivery.subscriptions import Subscriptions
+from jobcast.server.delivery.threads import ThreadedDebouncer, ThreadedFanout, ThreadedSubscriptions
 from jobcast.server.delivery.write_batch import WriteBatch
 from jobcast.server.job_control import JobControl
 from jobcast.server.loop_lag import LoopLag
@@ -107,6 +111,8 @@ class Server:
 def attach(server: socketio.Server, settings: ServerSettings, options: Options | None = None) -> Server:
     """Put the browser half onto a Socket.IO server, before its first client; raises InvalidSetting."""
     options = options or Options()
+    if server.packet_class not in (Packet, StrictPacket):
+        raise InvalidSetting("serializer", "events travel as JSON: leave it at the default")
     ledger = ledger_from(settings)
     revocations = Revocations(settings.store_url)
     services = Services(
@@ -117,18 +123,17 @@ def attach(server: socketio.Server, settings: ServerSettings, options: Options |
         JobControl(ledger, options.tasks.revoke),
     )
     channels = _channels(settings)
-    subscriptions = Subscriptions(on_unused=channels.leave)
     write_batch = WriteBatch(pause=lambda: server.sleep(0))
-    fanout = Fanout(subscriptions, settings.debounce_seconds, write_batch)
+    subscriptions, fanout = _delivery(server, settings, channels, write_batch)
     resync = Resync(fanout, subscriptions, ledger)
-    manager = FanoutManager(settings.store_url, channels, fanout, resync, subscriptions)
+    connections = ConnectionRegistry(settings)
+    manager = FanoutManager(settings.store_url, channels, fanout, resync, subscriptions, connections)
     manager.take_over(server)
     server.packet_class = StrictPacket
     note_acks(server)
     keep_order(server, frozenset(kind.namespace for kind in KINDS.values()))
     guard_queues(server)
     guard_packets(server)
-    connections = ConnectionRegistry(settings)
     sessions = Sessions(server, connections, revocations)
     subscriber = Subscriber(
         server,
@@ -172,6 +177,22 @@ def attach(server: socketio.Server, settings: ServerSettings, options: Options |
             is_shared=settings.jobcast_channels == "shared",
         ),
     )
+
+
+def _delivery(
+    server: socketio.Server,
+    settings: ServerSettings,
+    channels: Channels | Shards,
+    write_batch: WriteBatch,
+) -> tuple[Subscriptions, Fanout]:
+    """With locks where clients have threads; greenlets do without."""
+    interval = settings.debounce_seconds
+    if server.async_mode == "threading":
+        threaded = ThreadedSubscriptions(on_unused=channels.leave)
+        debouncer: ThreadedDebouncer[str, Cut] = ThreadedDebouncer(interval)
+        return threaded, ThreadedFanout(threaded, interval, write_batch, debouncer=debouncer)
+    subscriptions = Subscriptions(on_unused=channels.leave)
+    return subscriptions, Fanout(subscriptions, interval, write_batch)
 
 
 def _channels(settings: ServerSettings) -> Channels | Shards:

@@ -8,6 +8,7 @@ for every message and the record leaves with the connection.
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -69,6 +70,9 @@ class ConnectionRegistry:
         self._handshakes = SlidingWindowCounterRateLimiter(MemoryStorage())
         self._handshake_rate = RateLimitItemPerMinute(settings.jobcast_limit_handshakes_per_minute)
 
+        #: For whoever opens, joins and leaves; the messages of a connection are one thread's.
+        self._lock = threading.RLock()
+
     def __len__(self) -> int:
         return len(self._open)
 
@@ -90,42 +94,56 @@ class ConnectionRegistry:
 
     def open(self, eio_sid: str, address: str) -> None:
         """A handshake is done."""
-        self._open[eio_sid] = Connection(address, self._burst, self._clock())
-        self._of_address[address] += 1
-        self._wait(eio_sid, address)
+        with self._lock:
+            self._open[eio_sid] = Connection(address, self._burst, self._clock())
+            self._of_address[address] += 1
+            self._wait(eio_sid, address)
 
     def close(self, eio_sid: str) -> None:
         """A connection has ended; harmless for one that is not known."""
-        connection = self._open.pop(eio_sid, None)
-        if connection is None:
-            return
-        self._wait_no_more(eio_sid, connection.address)
-        _lower(self._of_address, connection.address)
-        for user in connection.users:
-            _lower(self._of_user, user)
+        with self._lock:
+            connection = self._open.pop(eio_sid, None)
+            if connection is None:
+                return
+            self._wait_no_more(eio_sid, connection.address)
+            _lower(self._of_address, connection.address)
+            for user in connection.users:
+                _lower(self._of_user, user)
 
     def join(self, eio_sid: str, sid: str, user: str) -> None:
         """A connection joins a namespace as this user, or raise RequestRefused for one too many."""
-        connection = self._open[eio_sid]
-        if connection.wait:
-            raise _too_many("messages", connection.wait)
-        if user and user not in connection.users:
-            self._check_penalty(_key(user))
-            if self._of_user[user] >= self._settings.jobcast_limit_connections_per_user:
-                raise _too_many("connections of this user")
-            self._of_user[user] += 1
-            connection.users += (user,)
-        connection.sids += (sid,)
-        self._wait_no_more(eio_sid, connection.address)
+        with self._lock:
+            connection = self._open.get(eio_sid)
+            if connection is None:
+                raise RequestRefused("unavailable", "the connection has ended")
+            if connection.wait:
+                raise _too_many("messages", connection.wait)
+            if user and user not in connection.users:
+                self._check_penalty(_key(user))
+                if self._of_user[user] >= self._settings.jobcast_limit_connections_per_user:
+                    raise _too_many("connections of this user")
+                self._of_user[user] += 1
+                connection.users += (user,)
+            connection.sids += (sid,)
+            self._wait_no_more(eio_sid, connection.address)
+
+    def joined(self, eio_sid: str, sid: str) -> None:
+        """A connection has joined a namespace, perhaps one of the application's own, whoever it is."""
+        with self._lock:
+            connection = self._open.get(eio_sid)
+            if connection is not None and sid not in connection.sids:
+                connection.sids += (sid,)
+                self._wait_no_more(eio_sid, connection.address)
 
     def leave(self, eio_sid: str, sid: str) -> None:
         """A connection has left a namespace; harmless when it has ended already."""
-        connection = self._open.get(eio_sid)
-        if connection is None or sid not in connection.sids:
-            return
-        connection.sids = tuple(other for other in connection.sids if other != sid)
-        if not connection.sids:
-            self._wait(eio_sid, connection.address)
+        with self._lock:
+            connection = self._open.get(eio_sid)
+            if connection is None or sid not in connection.sids:
+                return
+            connection.sids = tuple(other for other in connection.sids if other != sid)
+            if not connection.sids:
+                self._wait(eio_sid, connection.address)
 
     def charge(self, eio_sid: str) -> Connection | None:
         """Count one message; its connection's ``wait`` says whether it came too early, and when to go on.
@@ -152,7 +170,9 @@ class ConnectionRegistry:
     def overdue(self) -> Iterator[str]:
         """Connections that have been without a namespace for too long."""
         latest = self._clock() - self._settings.jobcast_handshake_seconds
-        for eio_sid, since in list(self._waiting.items()):
+        with self._lock:
+            waiting = list(self._waiting.items())
+        for eio_sid, since in waiting:
             if since > latest:
                 break
             yield eio_sid

@@ -80,7 +80,10 @@ class BaseNamespace(Namespace):  # type: ignore[misc]  # untyped library
         """What a namespace says first; nothing, usually."""
 
     def identity(self, sid: str) -> Identity:
-        return self.sessions[sid].identity
+        try:
+            return self.sessions[sid].identity
+        except KeyError:  # another thread has just closed it
+            raise RequestRefused("unavailable", "the client has gone") from None
 
     def _answered(self, name: str, sid: str, *args: Any) -> Answer:
         """The ack: ``{"ok": true, …}`` or ``{"ok": false, "error": {code, message}}``."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
+import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -68,6 +69,7 @@ class Sessions:
         self._ending: dict[int, dict[str, None]] = {}
         self._of_token: dict[str, dict[str, None]] = {}
         self._looked_at = math.floor(clock())
+        self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._open)
@@ -82,12 +84,13 @@ class Sessions:
         """Let a client into a namespace; raise RequestRefused when that is too much."""
         eio_sid = self._server.manager.eio_sid_from_sid(sid, namespace)
         self._connections.join(eio_sid, sid, identity.user)
-        session = Session(sid, eio_sid, namespace, identity, self._end_of(identity))
-        self._open[sid] = session
-        if session.ends_in is not None:
-            self._ending.setdefault(session.ends_in, {})[sid] = None
-        if identity.token_id is not None:
-            self._of_token.setdefault(identity.token_id, {})[sid] = None
+        with self._lock:
+            session = Session(sid, eio_sid, namespace, identity, self._end_of(identity))
+            self._open[sid] = session
+            if session.ends_in is not None:
+                self._ending.setdefault(session.ends_in, {})[sid] = None
+            if identity.token_id is not None:
+                self._of_token.setdefault(identity.token_id, {})[sid] = None
 
     def close(self, sid: str) -> None:
         """A client has left a namespace; harmless for one that was never let in."""
@@ -95,21 +98,25 @@ class Sessions:
         if session is None:
             return
         self._connections.leave(session.eio_sid, sid)
-        if session.ends_in is not None:
-            _remove(self._ending, session.ends_in, sid)
-        if session.identity.token_id is not None:
-            _remove(self._of_token, session.identity.token_id, sid)
+        with self._lock:
+            if session.ends_in is not None:
+                _remove(self._ending, session.ends_in, sid)
+            if session.identity.token_id is not None:
+                _remove(self._of_token, session.identity.token_id, sid)
 
     def too_early(self, sid: str) -> float:
         """In how many seconds the message being handled may come again; 0 for one within the limits."""
-        connection = self._connections.get(self._open[sid].eio_sid)
+        session = self._open.get(sid)
+        connection = self._connections.get(session.eio_sid) if session else None
         return connection.wait if connection else 0.0
 
     def tick(self) -> None:
         """End what has expired, was revoked, or never joined anything."""
         self._end_all(self._expired(), _EXPIRED)
         revoked = self._revocations.refresh()
-        self._end_all([sid for token in revoked for sid in self._of_token.get(token, ())], _REVOKED)
+        with self._lock:
+            called_back = [sid for token in revoked for sid in self._of_token.get(token, ())]
+        self._end_all(called_back, _REVOKED)
         for eio_sid in self._connections.overdue():
             logger.info("connection %s joined no namespace, closed", eio_sid)
             self.hang_up(eio_sid)
@@ -130,15 +137,16 @@ class Sessions:
         return max(math.ceil(identity.expires), self._looked_at + 1)
 
     def _expired(self) -> list[str]:
-        now = math.floor(self._clock())
-        seconds = range(self._looked_at + 1, now + 1)
-        self._looked_at = max(now, self._looked_at)
-        return [sid for second in seconds for sid in self._ending.get(second, ())]
+        with self._lock:
+            now = math.floor(self._clock())
+            seconds = range(self._looked_at + 1, now + 1)
+            self._looked_at = max(now, self._looked_at)
+            return [sid for second in seconds for sid in self._ending.get(second, ())]
 
     def _end_all(self, sids: Iterable[str], why: ErrorDetail) -> None:
         for count, sid in enumerate(list(sids), 1):
-            if sid in self._open:
-                self._end(self._open[sid], why)
+            if (session := self._open.get(sid)) is not None:
+                self._end(session, why)
             if count % ENDINGS_PER_TURN == 0:
                 self._server.sleep(0)
 

@@ -126,12 +126,14 @@ class Subscriber:
             raise RequestRefused("too-many-subscriptions", f"at most {self._limit} topics a client")
 
     def _join(self, sid: str, topic: Topic) -> Subscription:
-        if not self._server.manager.is_connected(sid, topic.namespace):
-            raise RequestRefused(
-                "unavailable", "the client has gone"
-            )  # while its right to join was looked up
         eio_sid = self._server.manager.eio_sid_from_sid(sid, topic.namespace)
-        return self._subscriptions.open(sid, topic, ClientTransport(self._server.eio, eio_sid))
+        subscription = self._subscriptions.open(sid, topic, ClientTransport(self._server.eio, eio_sid))
+        # It may have gone while its right to join was looked up. In this order a thread that sees it go
+        # finds what was opened.
+        if not self._server.manager.is_connected(sid, topic.namespace):
+            self.unsubscribe(sid, topic)
+            raise RequestRefused("unavailable", "the client has gone")
+        return subscription
 
     def _answer(self, subscription: Subscription, snapshot: Snapshot) -> dict[str, Any]:
         topic = subscription.topic

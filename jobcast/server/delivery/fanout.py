@@ -51,11 +51,13 @@ class Fanout:
         interval: float,
         write_batch: WriteBatch | None = None,
         clock: Callable[[], float] = time.monotonic,
+        debouncer: Debouncer[str, Cut] | None = None,
     ) -> None:
         self.counters = Deliveries()
         #: Subscriptions of clients that do not read, in the order they fell behind.
         self.behind: dict[Subscription, None] = {}
-        self.debouncer: Debouncer[str, Cut] = Debouncer(interval, clock)
+        # An empty one is false.
+        self.debouncer = Debouncer[str, Cut](interval, clock) if debouncer is None else debouncer
         self._subscriptions = subscriptions
         self._write_batch = write_batch or WriteBatch()
         self._clock = clock
@@ -152,7 +154,7 @@ class Fanout:
         """A snapshot's events; what was held back of an epoch that is over is not sent after them."""
         held = self.debouncer.held(topic.room)
         if held is not None and held.epoch != snapshot.epoch:
-            self.debouncer.forget(topic.room)
+            self.debouncer.drop(topic.room, held)
         return events_of(topic, snapshot)
 
 

@@ -29,9 +29,9 @@ class Resync:
         """Bring clients that read again up to what the ledger says."""
         for subscription in list(self._fanout.behind):
             if not self._subscriptions.is_open(subscription):
-                del self._fanout.behind[subscription]
+                self._fanout.behind.pop(subscription, None)
             elif subscription.transport.has_room():
-                del self._fanout.behind[subscription]
+                self._fanout.behind.pop(subscription, None)
                 self._try_to_bring_up(subscription)
 
     def _try_to_bring_up(self, subscription: Subscription) -> None:
@@ -99,7 +99,7 @@ class Resync:
             logger.warning("%s cannot be read: %s", topic.room, error)
 
     def _bring_up(self, subscription: Subscription) -> None:
-        if subscription.waiting is not None:
+        if not subscription.hold():
             return  # somebody else is at it
         snapshot = self._read(subscription)
         if not self._subscriptions.is_open(subscription):
@@ -108,8 +108,7 @@ class Resync:
         self._fanout.counters.delivered += self._fanout.bring_up(subscription, snapshot)
 
     def _read(self, subscription: Subscription) -> Snapshot:
-        """What the ledger says; what arrives meanwhile must not overtake it, so it waits."""
-        subscription.hold()
+        """What the ledger says; what arrives meanwhile must not overtake it, so it is held back."""
         try:
             return self._read_on(subscription)
         except JobcastError:

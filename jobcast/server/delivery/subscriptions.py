@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from jobcast.server.protocol.events import Event
 from jobcast.topics import Topic
@@ -66,9 +66,15 @@ class Subscription:
             return sys.maxsize
         return self.sequence if epoch == self.epoch else 0
 
-    def hold(self) -> None:
-        """Keep back what arrives while the ledger is read, until ``go_live`` or ``let_go``."""
+    def hold(self) -> bool:
+        """Keep back what arrives while the ledger is read, until ``go_live`` or ``let_go``.
+
+        False when somebody else does already, who will bring the client up to date.
+        """
+        if self.waiting is not None:
+            return False
         self.waiting = []
+        return True
 
     def go_live(self, state: Iterable[PositionedEvent], sequence: int, epoch: str | None) -> int:
         """Send what the ledger said, which ends at this place, then what came meanwhile; how much it was."""
@@ -102,6 +108,8 @@ class Subscriptions:
     ``on_unused`` is told about a topic when its last follower here has gone.
     """
 
+    _make: ClassVar[type[Subscription]] = Subscription
+
     def __init__(self, on_unused: Callable[[Topic], None] = lambda _: None) -> None:
         self._on_unused = on_unused
         self._by_room: dict[str, dict[str, Subscription]] = {}
@@ -109,7 +117,7 @@ class Subscriptions:
 
     def open(self, sid: str, topic: Topic, transport: Transport) -> Subscription:
         """A subscription that holds back; a second one of the same client replaces the first."""
-        subscription = Subscription(sid, topic, transport)
+        subscription = self._make(sid, topic, transport)
         self._by_room.setdefault(topic.room, {})[sid] = subscription
         self._by_sid.setdefault(sid, {})[topic.room] = subscription
         return subscription

@@ -37,6 +37,7 @@ class Channels:
         self._confirmed: dict[str, threading.Event] = {}
         self._awaited: Counter[str] = Counter()
         self._say: Command | None = None
+        self._lock = threading.Lock()
 
     def follow(self, topic: Topic) -> None:
         """Listen to a topic; returns when Redis has confirmed, so that a read after it leaves no gap."""
@@ -46,18 +47,20 @@ class Channels:
     def ask(self, topic: Topic) -> threading.Event:
         """Name a topic, if nobody has; what is returned is set when Redis has confirmed it."""
         channel = self._name(topic)
-        confirmed = self._confirmed.get(channel)
-        if confirmed is None:
-            confirmed = self._confirmed[channel] = threading.Event()
-            self._awaited[channel] += 1  # one more than is on its way for somebody who left again
-            self._send(self.subscribe, channel)
-        return confirmed
+        with self._lock:
+            confirmed = self._confirmed.get(channel)
+            if confirmed is None:
+                confirmed = self._confirmed[channel] = threading.Event()
+                self._awaited[channel] += 1  # one more than is on its way for somebody who left again
+                self._send(self.subscribe, channel)
+            return confirmed
 
     def leave(self, topic: Topic) -> None:
         """Listen to a topic no longer; for when nobody here follows it any more."""
         channel = self._name(topic)
-        if self._confirmed.pop(channel, None):
-            self._send(self.unsubscribe, channel)
+        with self._lock:
+            if self._confirmed.pop(channel, None):
+                self._send(self.unsubscribe, channel)
 
     def naming(self) -> Iterator[Sequence[str]]:
         """Commands that name all channels, the shared one last: once that is confirmed, all are."""
@@ -67,18 +70,20 @@ class Channels:
 
     def connected(self, say: Command | None) -> None:
         """How to tell Redis from now on; None while there is no connection."""
-        self._say = say
-        self._awaited = Counter(dict.fromkeys(self._confirmed, 1))
-        for confirmed in self._confirmed.values():
-            confirmed.clear()
+        with self._lock:
+            self._say = say
+            self._awaited = Counter(dict.fromkeys(self._confirmed, 1))
+            for confirmed in self._confirmed.values():
+                confirmed.clear()
 
     def confirm(self, channel: str) -> bool:
         """Redis has confirmed a channel; whether that means that all are listened to."""
-        self._awaited[channel] -= 1
-        if self._awaited[channel] <= 0:
-            del self._awaited[channel]
-            if confirmed := self._confirmed.get(channel):
-                confirmed.set()
+        with self._lock:
+            self._awaited[channel] -= 1
+            if self._awaited[channel] <= 0:
+                del self._awaited[channel]
+                if confirmed := self._confirmed.get(channel):
+                    confirmed.set()
         return channel == self.shared
 
     def parted(self, channel: str) -> None:

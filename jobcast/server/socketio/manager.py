@@ -1,20 +1,26 @@
 """python-socketio's client manager with our listener in it.
 
-Our own envelopes go to the fan-out. A stock emit is checked and sent to whoever is in its room, so that an
-unmodified ``flask_socketio.SocketIO(message_queue=…)`` in somebody's existing worker is delivered too.
+Our own envelopes go to the fan-out. What stock processes say is checked and done, so that an unmodified
+``flask_socketio.SocketIO(message_queue=…)`` in somebody's existing worker is delivered too.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
+import uuid
 from typing import Any, Final
 
 import redis
 import socketio
 from engineio.packet import MESSAGE, Packet
+from redis.connection import parse_url
 
+from jobcast.errors import InvalidSetting
+from jobcast.ledger.cluster import PREFIX as CLUSTER
 from jobcast.ledger.connection import connect
+from jobcast.server.connection_limits import ConnectionRegistry
 from jobcast.server.delivery.direct import DirectConnection
 from jobcast.server.delivery.fanout import CLIENTS_PER_TURN, Fanout
 from jobcast.server.delivery.resync import Resync
@@ -45,14 +51,17 @@ class FanoutManager(Rooms):
         fanout: Fanout,
         resync: Resync,
         subscriptions: Subscriptions,
+        connections: ConnectionRegistry | None = None,
     ) -> None:
         super().__init__(subscriptions, channels.shared)
         self._shards = channels if isinstance(channels, Shards) else None
         if isinstance(channels, Shards):
             channels = Channels(channels.shared, per_topic=False)
+        self._url = url
         self._redis: redis.Redis = connect(url)
         self._fanout = fanout
         self._resync = resync
+        self._connections = connections
         self.listener = Listener(
             dialler(url),
             channels,
@@ -62,12 +71,17 @@ class FanoutManager(Rooms):
         )
 
     def take_over(self, server: socketio.Server) -> None:
-        """Become the manager of a server that has no clients yet."""
+        """Become the manager of a server that has no clients yet; raise InvalidSetting.
+
+        A message queue of the application's own is replaced when it is the same channel of the same Redis.
+        """
+        _check_queue(server.manager, self._url, self.channel)
         server.manager = self
         self.set_server(server)
 
     def start(self) -> None:
         """Listen from boot, not from the first client on."""
+        self.host_id = uuid.uuid4().hex  # not that of siblings forked from the process that made this
         self.server.manager_initialized = True
         self.initialize()
         if self._shards is not None:
@@ -81,6 +95,18 @@ class FanoutManager(Rooms):
                 )
             )
 
+    def connect(self, sid: str, namespace: str) -> str:
+        sid = super().connect(sid, namespace)
+        if self._connections is not None:  # an application's own namespaces are joined, too
+            self._connections.joined(self.eio_sid_from_sid(sid, namespace), sid)
+        return sid
+
+    def basic_disconnect(self, sid: str, namespace: str, **kwargs: Any) -> None:
+        eio_sid = self.eio_sid_from_sid(sid, namespace)
+        super().basic_disconnect(sid, namespace, **kwargs)
+        if self._connections is not None and eio_sid is not None:
+            self._connections.leave(eio_sid, sid)
+
     @property
     def listening(self) -> bool:
         """Whether everything that is followed here is listened to."""
@@ -93,7 +119,11 @@ class FanoutManager(Rooms):
             self._shards.chunks = chunks
 
     def _publish(self, data: dict[str, Any]) -> None:
-        self._redis.publish(self.channel, self.json.dumps(data))
+        """Tell the other processes; never raises, as the library's own does not."""
+        try:
+            self._redis.publish(self.channel, self.json.dumps(data))
+        except (redis.RedisError, OSError, TypeError, ValueError) as error:
+            logger.warning("other processes are not told: %s", error)
 
     def _thread(self) -> None:
         """What ``initialize`` starts."""
@@ -110,10 +140,23 @@ class FanoutManager(Rooms):
     def _take(self, message: bytes) -> None:
         if self._fanout.receive(message):
             return
-        emit = incoming.accept(message)
-        if emit is not None and emit.get("host_id") != self.host_id:
-            self._handle_emit(emit)
+        said = incoming.accept(message)
+        if said is not None:
+            self._do(said)
         self._fanout.breathe_if_due()
+
+    def _do(self, message: dict[str, Any]) -> None:
+        """What another process asks for, or its client answers to one of ours."""
+        if message["method"] == "callback":
+            self._handle_callback(message)
+        elif message.get("host_id") != self.host_id:
+            with contextlib.suppress(ValueError):  # the room of a client is nobody else's
+                getattr(self, f"_handle_{message['method']}")(message)
+
+    def _handle_disconnect(self, message: dict[str, Any]) -> None:
+        """An application's handlers run then, which may take their time."""
+        if self.is_connected(message["sid"], message.get("namespace") or "/"):
+            self.server.start_background_task(super()._handle_disconnect, message)
 
     def _handle_emit(self, message: dict[str, Any]) -> None:
         if message.get("callback") or message.get("binary") or message.get("skip_sid"):
@@ -140,6 +183,29 @@ class FanoutManager(Rooms):
             client.post(frame_of(packet))
         elif client is not None:
             self.server._send_eio_packet(eio_sid, packet)
+
+
+def _check_queue(manager: Any, url: str, channel: str) -> None:
+    """Raise InvalidSetting when emits of the application's other processes would not be heard any more."""
+    if not isinstance(manager, socketio.PubSubManager):
+        return
+    theirs = getattr(manager, "redis_url", "")
+    if not theirs or _place(theirs) != _place(url):
+        raise InvalidSetting("REDIS_URL", "is not the Redis of the application's own message_queue")
+    if manager.channel != channel:
+        raise InvalidSetting(
+            "SOCKETIO_CHANNEL", f"the application's own message_queue is on the channel {manager.channel}"
+        )
+
+
+def _place(url: str) -> tuple[Any, ...]:
+    """Where a URL leads, however it is written; a channel is the same in every database."""
+    try:
+        named: dict[str, Any] = dict(parse_url(url.removeprefix(CLUSTER)))  # type: ignore[no-untyped-call]
+    except ValueError:  # of a sentinel
+        return (url,)
+    host = named.get("host", "localhost")
+    return "127.0.0.1" if host == "localhost" else host, named.get("port", 6379), named.get("path")
 
 
 def _event_packet(namespace: str, event: Any, data: Any) -> Packet:

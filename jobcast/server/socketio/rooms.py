@@ -49,7 +49,7 @@ class Rooms(socketio.PubSubManager):  # type: ignore[misc]  # untyped library
             yield from super().get_participants(namespace, None)
             return
         found: dict[str, str] = {}
-        for name in [room] if isinstance(room, str) else room:
+        for name in room if isinstance(room, list | tuple | set) else [room]:
             found.update(self._members(namespace, name))
         yield from found.items()
 
@@ -67,7 +67,7 @@ class Rooms(socketio.PubSubManager):  # type: ignore[misc]  # untyped library
                 return [follower.transport.eio_sid for follower in followers]
         return [eio_sid for _, eio_sid in self.get_participants(namespace, room)]
 
-    def _members(self, namespace: str, room: str) -> Iterable[tuple[str, str]]:
+    def _members(self, namespace: str, room: Any) -> Iterable[tuple[str, str]]:
         if eio_sid := self.eio_sid_from_sid(room, namespace):
             return [(room, eio_sid)]
         followers = [

@@ -95,12 +95,14 @@ def _is_flooded(socket: Any) -> bool:
     queue = socket.queue
     if queue.qsize() < FEW:
         return False
-    return sum(len(packet.data or "") for packet in queue.queue if packet) > 2 * SLOW_AFTER_BYTES
+    waiting = tuple(queue.queue)  # another thread may be taking from it
+    return sum(len(packet.data or "") for packet in waiting if packet) > 2 * SLOW_AFTER_BYTES
 
 
 def _kick(server: socketio.Server, socket: Any) -> None:
     logger.warning("client %s does not read its messages, disconnected", socket.sid)
-    socket.queue.queue.clear()
+    with getattr(socket.queue, "mutex", contextlib.nullcontext()):
+        socket.queue.queue.clear()
     server.start_background_task(socket.close, wait=False, abort=True)
     tcp = getattr(
         socket, "tcp", None
