@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from celery import Celery, current_app
+from celery.app import app_or_default
 
 from jobcast.ledger.port import OWNERS
 from jobcast.ownership import current_owner
@@ -28,7 +28,6 @@ def inherit(headers: dict[str, Any]) -> None:
 
 def _running_owner() -> dict[str, Any]:
     """The owner of the task that this thread is running for its worker."""
-    app: Celery = current_app._get_current_object()  # type: ignore[attr-defined]
-    task = app.current_worker_task
+    task = app_or_default().current_worker_task
     known = task.request.get(HEADER) if task is not None else None
     return {name: known[name] for name in OWNERS if name in known} if isinstance(known, Mapping) else {}
