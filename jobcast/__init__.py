@@ -9,6 +9,7 @@ from jobcast.broadcaster import (
 from jobcast.errors import InvalidPayload, InvalidSetting, JobCancelled, JobcastError, PublicError
 from jobcast.job_context import job
 from jobcast.models import AnalyticsData, AnalyticsEvent, JobStatusUpdate, Notification
+from jobcast.ownership import owned_by
 from jobcast.progress import Progress, current, track
 from jobcast.settings import Settings
 
@@ -31,6 +32,7 @@ __all__ = [
     "configure",
     "current",
     "job",
+    "owned_by",
     "send_notification_to_user",
     "track",
 ]

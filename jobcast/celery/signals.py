@@ -18,6 +18,7 @@ from celery.app import app_or_default
 
 from jobcast.celery.connecting import is_reported
 from jobcast.celery.error_text import error_text
+from jobcast.celery.inheritance import HEADER, inherit
 from jobcast.celery.reporting import reporter_of
 from jobcast.celery.task import begin, failure, ignored_end, leave, replaced_by, success_status
 from jobcast.celery.watchdog import GREEN_POOLS, watch
@@ -64,13 +65,15 @@ def _never_raising(handler: Handler) -> Handler:
 
 
 @_never_raising
-def _queued(*, sender: str, headers: dict[str, Any], **_: Any) -> None:
+def _queued(*, sender: str, headers: dict[str, Any], body: Any, **_: Any) -> None:
+    inherit(headers)
     app = _app_with(sender)
-    if app is None or headers.get("retries"):
+    message = headers if "id" in headers else body  # of protocol 2, or of protocol 1
+    if app is None or message.get("retries"):
         return  # a retry has said so itself
-    job_id = headers["id"]
+    job_id = message["id"]
     update = JobStatusUpdate(job_id=job_id, status="pending")
-    meta = _meta(headers.get("jobcast"))
+    meta = _meta(headers.get(HEADER))
     post = _appender(update, expected=frozenset({"none"}), meta=meta)
     reporter_of(app).post(Event(job_topic(job_id), post))
 

@@ -16,7 +16,7 @@ def test_the_surface_of_jobcast_is_this():
     assert sorted(jobcast.__all__) == [
         "AnalyticsData", "AnalyticsEvent", "InvalidPayload", "InvalidSetting", "JobCancelled",
         "JobStatusUpdate", "JobcastError", "Notification", "Progress", "PublicError", "Settings",
-        "broadcast_analytics_event", "broadcast_job_update", "configure", "current", "job",
+        "broadcast_analytics_event", "broadcast_job_update", "configure", "current", "job", "owned_by",
         "send_notification_to_user", "track",
     ]  # fmt: skip
 
