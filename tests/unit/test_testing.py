@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -92,6 +93,34 @@ def test_a_task_that_came_after_the_app_was_finalized_is_a_live_job_too(app, rec
         ("cancelled", [1]),
     ]
     assert jobcast.current().job_id == ""
+
+
+def test_a_helper_thread_finds_its_job_where_there_is_one_and_says_so_where_there_are_two(
+    app, recorded_jobs, caplog
+):
+    """Celery's request is the thread's own; whose helper a thread is, nobody can tell of two."""
+    both = threading.Barrier(2)
+
+    @app.task(bind=True, base=ProgressTask, name="helped")
+    def helped(self: Any, alone: bool) -> None:
+        if not alone:
+            both.wait(5)
+        helper = threading.Thread(target=lambda: self.progress.advance())
+        helper.start()
+        helper.join()
+        if not alone:
+            both.wait(5)
+
+    helped.apply(args=[True], task_id="alone")
+    assert recorded_jobs["alone"].last.completed == 1
+    assert not caplog.text
+    runs = [threading.Thread(target=helped.apply, args=[[False]], kwargs={"task_id": n}) for n in "ab"]
+    for run in runs:
+        run.start()
+    for run in runs:
+        run.join()
+    assert [recorded_jobs[n].last.completed for n in "ab"] == [None, None]
+    assert "reports to nobody: 2 jobs of it run" in caplog.text
 
 
 def test_a_task_that_is_excluded_is_no_job(app, recorded_jobs):
