@@ -95,6 +95,29 @@ def test_a_task_that_came_after_the_app_was_finalized_is_a_live_job_too(app, rec
     assert jobcast.current().job_id == ""
 
 
+def test_a_hook_that_reports_is_not_stopped(app, recorded_jobs):
+    """Around the body there is nothing to stop, and Celery would take it for the end of the process."""
+
+    class Hooked(ProgressTask):
+        abstract = True
+
+        def before_start(self, *_: Any) -> None:
+            self.progress.advance()
+
+        def after_return(self, *_: Any) -> None:
+            self.progress.advance()
+
+    @app.task(bind=True, base=Hooked, name="hooked")
+    def hooked(self: Any, reports: bool) -> None:
+        if reports:
+            self.progress.advance()
+
+    recorded_jobs.cancel(at=1)
+    assert hooked.apply(args=[True], task_id="body").state == "IGNORED"
+    assert hooked.apply(args=[False], task_id="none").state == "SUCCESS"
+    assert [job.status for job in recorded_jobs.values()] == ["cancelled", "completed"]
+
+
 def test_a_helper_thread_finds_its_job_where_there_is_one_and_says_so_where_there_are_two(
     app, recorded_jobs, caplog
 ):
