@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
 
+from jobcast import plain
 from jobcast.errors import InvalidPayload
 from jobcast.job import Event
 from jobcast.ledger.redis import RedisLedger
@@ -38,7 +39,7 @@ class Broadcaster:
 
     def job_update(self, job_id: str, update: JobStatusUpdate | Mapping[str, Any]) -> None:
         """Progress is merged to the newest; a change of status goes out at once."""
-        parsed = _parse(JobStatusUpdate, update, {"jobId": job_id})
+        parsed = _parse(JobStatusUpdate, _plain(update), {"jobId": job_id})
         topic = job_topic(job_id)
         event = Event(topic, lambda ledger: ledger.append_job(parsed))
         self.reporter.post(event, (topic, "broadcast"), urgent=self._status_changes(parsed))
@@ -137,6 +138,23 @@ def _from(settings: Settings) -> Broadcaster:
     )
     atexit.register(reporter.close)
     return Broadcaster(reporter)
+
+
+def _plain(update: JobStatusUpdate | Mapping[str, Any]) -> JobStatusUpdate | Mapping[str, Any]:
+    """Numbers of any kind, and details of any kind, as a task may report them too."""
+    if not isinstance(update, Mapping):
+        return update
+    made = dict(update)
+    for name in ("progress", "completed", "total"):
+        if (
+            name in made
+            and not isinstance(made[name], str)
+            and (found := plain.number(made[name])) is not None
+        ):
+            made[name] = found
+    if made.get("details") is not None:
+        made["details"] = plain.details(made["details"])
+    return made
 
 
 def _parse(model: type[Model], value: Model | Mapping[str, Any], fixed: Mapping[str, Any]) -> Model:

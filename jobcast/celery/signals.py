@@ -207,8 +207,6 @@ def end_elsewhere(
         "status": status,
         "error": error,
         "error_type": error_type,
-        "cancel_requested": None,
-        "busy": None,
         "timestamp": now(),
         "eta_seconds": None,
         "stalled": None,

@@ -117,7 +117,10 @@ def make_live(task: Any) -> None:
     """Report a task that has another base class."""
     if _is_wrapped(task):
         return
-    task.run = _mark(functools.partial(_run, task, task.run), task.run)
+    run = task.run
+    task.run = _mark(functools.partial(_run, task, run), run)
+    with contextlib.suppress(TypeError, ValueError):
+        task.run.__signature__ = inspect.signature(run)
     update_state = task.update_state
 
     def noting(task_id: str | None = None, state: str | None = None, meta: Any = None, **kwargs: Any) -> None:

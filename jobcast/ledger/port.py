@@ -27,6 +27,10 @@ BRAND_JOBS: Final = 100
 #: What of a job's meta says who may see it.
 OWNERS: Final = ("ownerId", "brandId")
 
+#: Fields of a job that the ledger writes itself, and those that are about a job that runs.
+_OWN: Final = frozenset({"sequence", "epoch", "attempt", "progress"})
+_RUNNING_ONLY: Final = frozenset({"stalled", "busy", "cancel_requested", "eta_seconds"})
+
 Outcome = Literal["stored", "duplicate", "terminal", "lost", "stale", "conflict"]
 
 
@@ -134,7 +138,7 @@ class Ledger(ABC):
         entry = Entry(
             topic=job_topic(update.job_id),
             event=job_topic(update.job_id).event,
-            body=body_of(update, without={"sequence", "epoch", "attempt", "progress"}),
+            body=body_of(update, without=_OWN if update.status == "in_progress" else _OWN | _RUNNING_ONLY),
             mergeable=mergeable and not update.is_terminal,
             status=update.status,
             attempt="begin" if begin else update.attempt,

@@ -194,6 +194,17 @@ def test_a_request_to_cancel_is_over_when_a_worker_threw_the_message_away(ledger
     assert ledger.append_job(update(job_id), begin=True).stored
 
 
+@pytest.mark.parametrize("status", ["failed", "cancelled", "completed", "pending"])
+def test_what_is_only_said_of_a_running_job_is_not_said_of_any_other(ledger, job_id, status):
+    """Whoever ends it, and whatever it was made from."""
+    fields = {"stalled": True, "busy": True, "cancel_requested": True, "eta_seconds": 5.0}
+    running = update(job_id).model_copy(update=fields)
+    ledger.append_job(running, begin=True)
+    assert ledger.job(job_id).busy
+    ledger.append_job(running.model_copy(update={"status": status}))
+    assert not fields.keys() & ledger.job(job_id).model_dump(exclude_none=True).keys()
+
+
 def test_a_refused_report_asks_nobody_to_stop(ledger, job_id):
     """Its attempt was revoked; that is told by a signal."""
     ledger.append_job(update(job_id), begin=True)

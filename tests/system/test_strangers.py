@@ -126,15 +126,16 @@ def test_helper_threads_report_to_their_job(run, strangers):
     assert run.end(strangers.helped).completed == 8
 
 
-def test_a_task_that_calls_itself_as_a_function_has_not_ended(run, strangers, tmp_path):
-    """Neither where the inner call returns nor where it raises."""
-    gate = tmp_path / "gate"
-    result = run.start(strangers.walk, 1, str(gate))
-    wait_for(lambda: (job := run.job(result)) and job.description == "walked", what="the inner calls")
-    assert run.job(result).status == "in_progress"
-    gate.touch()
+def test_a_task_that_calls_itself_as_a_function_has_not_ended(run, strangers):
+    """Neither where the inner call returns nor where it raises; and it can still be cancelled."""
+    result = run.start(strangers.walk, 1)
     assert run.wait(result).status == "completed"
+    assert max(event.get("progress", 0) for event in run.events(result)[:-1]) > 80
     assert run.end(strangers.falls_back).status == "completed"
+    stopped = run.start(strangers.walk, 1)
+    run.wait(stopped, "in_progress")
+    run.ledger.request_cancel(stopped.id)
+    assert run.wait(stopped).status == "cancelled"
 
 
 @pytest.mark.parametrize("name", ["swallows", "retries_all"])

@@ -282,6 +282,17 @@ def test_a_loop_in_a_loop_is_a_share_of_its_item():
     assert progress.facts()[:2] == (5, 5)
 
 
+def test_what_was_counted_in_an_item_is_not_counted_again_when_the_item_is_done():
+    """The next item may have no loop of its own; and what is done is not kept."""
+    progress = Progress("j")
+    for n in progress.track(range(100)):
+        if n != 50:
+            list(progress.track(range(3)))
+        else:
+            assert progress.facts().progress("failed") == 50
+    assert len(progress._shares) == 1
+
+
 def test_three_loops_deep_and_two_in_one_item():
     """What an item consists of may be several loops."""
     progress = Progress("j")

@@ -6,7 +6,9 @@ import json
 import os
 import threading
 import time
+from collections import Counter
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -684,3 +686,11 @@ def test_a_process_next_to_a_busy_one_renews_its_lease_and_says_that_it_is_busy(
         parent.step()
     assert desk.store.job("blocked").busy is None
     assert len([update for update in desk.store.sent if update.get("busy")]) == 1
+
+
+def test_a_broadcast_may_hold_what_a_task_may_report(desk):
+    """Decimals, and a counter whose keys are numbers."""
+    update = {"status": "in_progress", "progress": Decimal("12.5"), "details": Counter({200: 5})}
+    Broadcaster(desk.reporter).job_update("j", update)
+    desk.reporter.step()
+    assert (desk.store.job("j").progress, desk.store.job("j").details) == (12.5, {"200": 5})

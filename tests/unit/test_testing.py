@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -92,6 +93,57 @@ def test_a_task_that_came_after_the_app_was_finalized_is_a_live_job_too(app, rec
         ("cancelled", [1]),
     ]
     assert jobcast.current().job_id == ""
+
+
+def test_a_hook_that_reports_is_not_stopped(app, recorded_jobs):
+    """Around the body there is nothing to stop, and Celery would take it for the end of the process."""
+
+    class Hooked(ProgressTask):
+        abstract = True
+
+        def before_start(self, *_: Any) -> None:
+            self.progress.advance()
+
+        def after_return(self, *_: Any) -> None:
+            self.progress.advance()
+
+    @app.task(bind=True, base=Hooked, name="hooked")
+    def hooked(self: Any, reports: bool) -> None:
+        if reports:
+            self.progress.advance()
+
+    recorded_jobs.cancel(at=1)
+    assert hooked.apply(args=[True], task_id="body").state == "IGNORED"
+    assert hooked.apply(args=[False], task_id="none").state == "SUCCESS"
+    assert [job.status for job in recorded_jobs.values()] == ["cancelled", "completed"]
+
+
+def test_a_helper_thread_finds_its_job_where_there_is_one_and_says_so_where_there_are_two(
+    app, recorded_jobs, caplog
+):
+    """Celery's request is the thread's own; whose helper a thread is, nobody can tell of two."""
+    both = threading.Barrier(2)
+
+    @app.task(bind=True, base=ProgressTask, name="helped")
+    def helped(self: Any, alone: bool) -> None:
+        if not alone:
+            both.wait(5)
+        helper = threading.Thread(target=lambda: self.progress.advance())
+        helper.start()
+        helper.join()
+        if not alone:
+            both.wait(5)
+
+    helped.apply(args=[True], task_id="alone")
+    assert recorded_jobs["alone"].last.completed == 1
+    assert not caplog.text
+    runs = [threading.Thread(target=helped.apply, args=[[False]], kwargs={"task_id": n}) for n in "ab"]
+    for run in runs:
+        run.start()
+    for run in runs:
+        run.join()
+    assert [recorded_jobs[n].last.completed for n in "ab"] == [None, None]
+    assert "reports to nobody: 2 jobs of it run" in caplog.text
 
 
 def test_a_task_that_is_excluded_is_no_job(app, recorded_jobs):
