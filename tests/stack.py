@@ -110,7 +110,7 @@ class Stack:
         command = command or [sys.executable, "-m", "web"]
         process = self._start(command, "web", {"PORT": str(port), **environment})
         ready = f"http://127.0.0.1:{port}/readyz"
-        wait_for(lambda: self._alive(process) and self._is_ready(ready), what="a ready web process")
+        wait_for(lambda: self._alive(process) and self._is_ready(ready), 30, "a ready web process")
         return process
 
     def start_worker(

@@ -348,12 +348,18 @@ class RedisLedger(Ledger):
             pipe.smembers(unread)
             pipe.lrange(history, 0, -1)
             found = pipe.execute()
-        return found[0], found[1], found[2], found[3], [_stored_event(line) for line in found[4]]
+        events = [_stored_event(line) for line in found[4]]
+        return _dict(found[0]), _dict(found[1]), found[2], set(found[3]), events
 
 
 def _script(*, sharded: bool) -> bytes:
     command = "SPUBLISH" if sharded else "PUBLISH"
     return f"local PUBLISH = '{command}'\n{_SCRIPT}".encode()
+
+
+def _dict(answer: Any) -> dict[str, str]:
+    """redis-py before 7 hands out what a transaction on a cluster answered as it came: names and values."""
+    return answer if isinstance(answer, dict) else dict(zip(answer[::2], answer[1::2], strict=True))
 
 
 def _position(answer: Any) -> Position:
