@@ -6,11 +6,10 @@ import logging
 import os
 import signal
 import socket
-import threading
-import time
 from collections.abc import Callable
-from typing import Any
 
+import gevent
+import gevent.event
 from gevent.pywsgi import WSGIServer
 
 from jobcast.errors import InvalidSetting
@@ -38,14 +37,13 @@ def _serve(application: Application, listening: socket.socket) -> None:
     _stop_on_signals(application, server)
     logger.info("serving on http://%s:%s, on gevent", *listening.getsockname()[:2])
     server.serve_forever()
-    threading.Event().wait()  # until those who are connected were seen out
+    gevent.event.Event().wait()  # until those who are connected were seen out
 
 
 def _stop_on_signals(application: Application, server: WSGIServer) -> None:
-    def handle(signum: int, frame: Any) -> None:
-        # Threads are greenlets here: everything was patched.
-        threading.Thread(target=stop, args=(application.server, server, time.sleep), daemon=True).start()
-        threading.Timer(STOP_TIMEOUT, os._exit, (0,)).start()
+    def handle() -> None:
+        gevent.spawn_later(STOP_TIMEOUT, os._exit, 0)
+        stop(application.server, server, gevent.sleep)
 
     for signum in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(signum, handle)
+        gevent.signal_handler(signum, handle)  # in a greenlet, where one may wait
