@@ -175,7 +175,7 @@ def procfile() -> dict[str, str]:
 
 def announce(settings: AllSettings) -> None:
     """Say where to look as soon as there is something to see."""
-    base = f"http://{'127.0.0.1' if settings.binds_loopback else settings.bind_host}:{settings.port}"
+    base = address_of(settings)
     deadline = time.monotonic() + READY_TIMEOUT
     answer = "nothing answers"
     while time.monotonic() < deadline:
@@ -185,6 +185,14 @@ def announce(settings: AllSettings) -> None:
             return
         time.sleep(0.2)
     print(f"jobcast: not ready after {READY_TIMEOUT} s: {answer}", file=sys.stderr, flush=True)
+
+
+def address_of(settings: AllSettings) -> str:
+    """Where a browser on this machine finds what listens on ``HOST`` and ``PORT``."""
+    host = settings.bind_host
+    if ":" in host:
+        return f"http://[{'::1' if host == '::' else host}]:{settings.port}"
+    return f"http://{'127.0.0.1' if settings.binds_loopback else host}:{settings.port}"
 
 
 def ask(url: str) -> str:

@@ -103,14 +103,19 @@ class Stack:
         self.stop()
 
     def start_web(
-        self, port: int | None = None, command: list[str] | None = None, **environment: str
+        self,
+        port: int | None = None,
+        command: list[str] | None = None,
+        *,
+        ready: str = "/readyz",
+        **environment: str,
     ) -> subprocess.Popen[bytes]:
-        """A web process that is ready; on a port of its own if one is given."""
+        """A web process that is ready, which ``ready`` tells; on a port of its own if one is given."""
         port = port or self.port
         command = command or [sys.executable, "-m", "web"]
         process = self._start(command, "web", {"PORT": str(port), **environment})
-        ready = f"http://127.0.0.1:{port}/readyz"
-        wait_for(lambda: self._alive(process) and self._is_ready(ready), 30, "a ready web process")
+        asked = f"http://127.0.0.1:{port}{ready}"
+        wait_for(lambda: self._alive(process) and self._is_ready(asked), 30, "a ready web process")
         return process
 
     def start_worker(

@@ -22,7 +22,8 @@ if "JOBCAST_WEB_PROCESS" not in os.environ and asked.isdigit() and int(asked) > 
 
     sys.exit(processes.main("jobcast web", int(asked), COMMAND))
 
-if os.environ.get("SOCKETIO_ASYNC_MODE", "eventlet") == "eventlet":
+mode = os.environ.get("SOCKETIO_ASYNC_MODE", "eventlet")
+if mode == "eventlet":
     import warnings
 
     # Not a DeprecationWarning, so it has to be filtered by its text; docs/decisions/eventlet.md knows.
@@ -30,6 +31,12 @@ if os.environ.get("SOCKETIO_ASYNC_MODE", "eventlet") == "eventlet":
     import eventlet
 
     eventlet.monkey_patch()  # before everything else, and never a fork afterwards
+elif mode == "gevent":
+    try:
+        from gevent import monkey
+    except ImportError:
+        sys.exit("jobcast web: SOCKETIO_ASYNC_MODE: gevent is not installed")
+    monkey.patch_all()
 
 from jobcast.server.run import entry  # noqa: E402
 from web.app import create_app  # noqa: E402

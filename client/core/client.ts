@@ -1,5 +1,5 @@
 import { BRAND, clearEvents } from './analytics';
-import { Connection } from './connection';
+import { Connection, socketPlace } from './connection';
 import type { GetToken } from './http';
 import { Http } from './http';
 import { JOB } from './jobs';
@@ -9,8 +9,10 @@ import { Topics } from './topics';
 import type { Undo } from './undo';
 
 export interface ClientOptions {
-  /** The server's origin; default: the page's. */
+  /** Where the server is, with the path it is below if there is one; default: the page's origin. */
   readonly url?: string;
+  /** The path of its Socket.IO; default: `socket.io` below the path of `url`. */
+  readonly path?: string;
   /** Identifies the user, on the socket and over HTTP. */
   readonly getToken?: GetToken;
 }
@@ -23,10 +25,10 @@ export class JobcastClient {
   readonly analytics;
   private readonly connection: Connection;
 
-  constructor({ url = location.origin, getToken }: ClientOptions = {}) {
+  constructor({ url = location.origin, path, getToken }: ClientOptions = {}) {
     const origin = url.replace(/\/$/, '');
     this.http = new Http(origin, getToken);
-    this.connection = new Connection(origin, this.http, getToken);
+    this.connection = new Connection(socketPlace(origin, path), this.http, getToken);
     const services = { connection: this.connection, http: this.http };
     this.jobs = new Topics(JOB, services);
     this.notifications = new Topics(USER, services);

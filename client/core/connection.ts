@@ -16,6 +16,20 @@ export interface Lease {
   readonly release: Undo;
 }
 
+/** Where a server's Socket.IO is: in a URL of its own a path would be taken for a namespace. */
+export interface SocketPlace {
+  readonly origin: string;
+  readonly path: string;
+}
+
+/** `url` may be a path alone, below the page's origin; `path` is of the origin. */
+export function socketPlace(url: string, path?: string): SocketPlace {
+  // Elsewhere than in a browser there is no page, and the URL has to be whole.
+  const page = typeof location === 'undefined' ? undefined : location.href;
+  const { origin, pathname } = new URL(url, page);
+  return { origin, path: path ?? `${pathname.replace(/\/$/, '')}/socket.io` };
+}
+
 /**
  * The page's connection. socket.io-client carries all namespaces of one origin over one transport,
  * which stays open as long as anybody holds it.
@@ -30,7 +44,7 @@ export class Connection {
   private held: Undo[] = [];
 
   constructor(
-    private readonly origin: string,
+    private readonly place: SocketPlace,
     private readonly http: Http,
     private readonly getToken?: GetToken,
   ) {}
@@ -75,7 +89,8 @@ export class Connection {
   }
 
   private createSocket(namespace: string): SocketLike {
-    return io(this.origin + namespace, {
+    return io(this.place.origin + namespace, {
+      path: this.place.path,
       transports: ['websocket', 'polling'],
       // Without it the second transport is never tried when the first one fails.
       tryAllTransports: true,

@@ -12,7 +12,8 @@ if (!root) throw new Error('index.html has no #root');
 
 const identity = readIdentity(location.search);
 const { token } = identity;
-const client = new JobcastClient(token === null ? {} : { getToken: () => token });
+const url = new URL('.', document.baseURI).href; // which may be below a path
+const client = new JobcastClient(token === null ? { url } : { url, getToken: () => token });
 
 createRoot(root).render(
   <StrictMode>

@@ -52,7 +52,8 @@ def create_app(
         owns_app=True,
         async_mode=settings.socketio_async_mode,
         transports=["websocket"] if settings.shares_port else None,  # a poll might reach another process
-        monitor_clients=False,  # jobcast.server.websocket does, for everybody in one loop
+        # On eventlet jobcast.server.websocket does, for everybody in one loop.
+        monitor_clients=settings.socketio_async_mode != "eventlet",
     )
     add_routes(app, server, is_allowed, owns_app=True, more=more)
     return Web(app, socketio, server)

@@ -76,7 +76,7 @@ def test_a_port_in_use_is_one_line():
         ({}, "REDIS_URL: not set"),
         ({"REDIS_URL": "redis://127.0.0.1:1", "HOST": "0.0.0.0"}, "HOST: without SOCKETIO_JWT_KEY"),
         ({"REDIS_URL": "redis://127.0.0.1:1", "SOCKETIO_CORS_ORIGIN": "*"}, "SOCKETIO_CORS_ORIGIN: "),
-        ({"REDIS_URL": "redis://127.0.0.1:1", "SOCKETIO_ASYNC_MODE": "gevent"}, "SOCKETIO_ASYNC_MODE: "),
+        ({"REDIS_URL": "redis://127.0.0.1:1", "SOCKETIO_ASYNC_MODE": "asgi"}, "SOCKETIO_ASYNC_MODE: "),
     ],
 )
 def test_the_web_process_says_in_one_line_why_it_does_not_start(environment, words):

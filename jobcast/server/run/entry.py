@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 Settings = TypeVar("Settings", bound=ServerSettings)
 
 #: Async modes there is a server for.
-MODES: Final = ("eventlet", "threading")
+MODES: Final = ("eventlet", "gevent", "threading")
 
 
 def main(
@@ -24,13 +24,15 @@ def main(
 ) -> int:
     """Run until SIGTERM; 1 with one line on standard error, named after ``program``, if it cannot start.
 
-    In eventlet's mode everything has to be patched before this module is imported.
+    In the modes of eventlet and gevent everything has to be patched before this module is imported.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:
         settings = _checked(read_settings().require_redis())
         if settings.socketio_async_mode == "eventlet":
             from jobcast.server.run.eventlet_server import prepare
+        elif settings.socketio_async_mode == "gevent":
+            from jobcast.server.run.gevent_server import prepare
         else:
             from jobcast.server.run.threading_server import prepare
         serve = prepare(settings, lambda: create_app(settings))

@@ -39,12 +39,13 @@ def prepare(settings: ServerSettings, create_app: Callable[[], Application]) -> 
     """Take the port and make the application; returns what serves it. Raises InvalidSetting."""
     if settings.shares_port:
         raise InvalidSetting("WEB_CONCURRENCY", "several processes on one port need eventlet")
-    listening = _bind(settings)
+    listening = bind(settings)
     application = create_app()
     return lambda: _serve(application, listening)
 
 
-def _bind(settings: ServerSettings) -> socket.socket:
+def bind(settings: ServerSettings) -> socket.socket:
+    """The socket that listens on ``HOST`` and ``PORT``; raise InvalidSetting."""
     family = socket.AF_INET6 if ":" in settings.bind_host else socket.AF_INET
     try:
         return socket.create_server((settings.bind_host, settings.port), family=family, backlog=BACKLOG)
