@@ -14,7 +14,10 @@ from pydantic.alias_generators import to_camel
 
 from jobcast.topics import ID_PATTERN
 
+#: A job, a user or a brand, by the name that its application has for it.
 Id = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
+#: What is named here: a platform, a notification.
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._~-]{1,128}$")]
 Percentage = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -98,7 +101,7 @@ Severity = Literal["info", "warning", "error", "success"]
 class Notification(WireModel):
     """One entry of a user's inbox; ``id`` makes it arrive once however often it is sent."""
 
-    id: Id
+    id: Name
     type: NotificationType
     title: str
     message: str
@@ -251,7 +254,7 @@ class Post(WireModel):
 
     content: str = Field(min_length=1, max_length=10_000)
     media: list[MediaName] = Field(default_factory=list, max_length=20)
-    platforms: list[Id] = Field(default_factory=lambda: ["local"], min_length=1, max_length=20)
+    platforms: list[Name] = Field(default_factory=lambda: ["local"], min_length=1, max_length=20)
 
 
 class PublishRequest(WireModel):
@@ -277,7 +280,7 @@ class SyncRequest(WireModel):
 
     model_config = ConfigDict(extra="forbid", populate_by_name=False)
 
-    platform: Id
+    platform: Name
     user_id: Id
     export: str
 
@@ -287,7 +290,7 @@ class ReadRequest(WireModel):
 
     model_config = ConfigDict(extra="forbid", populate_by_name=False)
 
-    ids: Annotated[list[Id], Field(max_length=1_000)] | None = None
+    ids: Annotated[list[Name], Field(max_length=1_000)] | None = None
     all: Literal[True] | None = None
 
 

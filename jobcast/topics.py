@@ -5,11 +5,17 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import quote, unquote
 
 from jobcast.errors import InvalidPayload
 
-ID_PATTERN: Final = r"^[A-Za-z0-9._~-]{1,128}$"
-_ID = re.compile(ID_PATTERN + r"\Z")
+#: Characters of the longest id.
+LONGEST_ID: Final = 256
+#: Whatever Celery takes as an id, for JSON Schema and pydantic, which know no lone surrogates.
+ID_PATTERN: Final = rf"^[^\x00-\x1f\x7f-\x9f]{{1,{LONGEST_ID}}}$"
+_ID: Final = re.compile(rf"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{{1,{LONGEST_ID}}}")
+#: Ids that are in the names of rooms, keys and channels as they are.
+_PLAIN: Final = re.compile(r"[A-Za-z0-9._~-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +40,14 @@ NOTIFICATIONS_CLEARED: Final = "notifications:cleared"
 
 def valid_id(value: object) -> str:
     """Return ``value`` if it can name a job, user or brand; raise InvalidPayload otherwise."""
-    if not isinstance(value, str) or not _ID.match(value):
-        raise InvalidPayload("an id is 1 to 128 characters out of A-Z a-z 0-9 . _ ~ -")
+    if not isinstance(value, str) or not _ID.fullmatch(value):
+        raise InvalidPayload(f"an id is 1 to {LONGEST_ID} characters, none of them a control character")
     return value
+
+
+def escaped(topic_id: str) -> str:
+    """The id as rooms, keys and channels are named: percent-encoded but for ``A-Z a-z 0-9 . _ ~ -``."""
+    return topic_id if _PLAIN.fullmatch(topic_id) else quote(topic_id, safe="")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +60,7 @@ class Topic:
     @property
     def room(self) -> str:
         """The Socket.IO room, never empty: an empty room would reach the whole namespace."""
-        return f"{self.kind.name}:{self.id}"
+        return f"{self.kind.name}:{escaped(self.id)}"
 
     @property
     def namespace(self) -> str:
@@ -62,16 +73,29 @@ class Topic:
     @classmethod
     def parse(cls, room: str) -> Topic:
         """The topic behind a room name such as ``job:42``; raise InvalidPayload for anything else."""
-        name, _, topic_id = room.partition(":")
+        name, _, given = room.partition(":")
         if name not in KINDS:
             raise InvalidPayload(f"no topic is called {name!r}")
-        return cls(KINDS[name], valid_id(topic_id))
+        topic = cls(KINDS[name], valid_id(_unescaped(given)))
+        if topic.room != room:
+            raise InvalidPayload(f"the room of this topic is called {topic.room}")
+        return topic
 
 
 def is_topic(room: str) -> bool:
     """Whether ``Topic.parse`` knows the room."""
-    name, _, topic_id = room.partition(":")
-    return name in KINDS and _ID.match(topic_id) is not None
+    try:
+        Topic.parse(room)
+    except InvalidPayload:
+        return False
+    return True
+
+
+def _unescaped(text: str) -> str:
+    try:
+        return unquote(text, errors="strict")
+    except UnicodeDecodeError as error:
+        raise InvalidPayload("no UTF-8 is escaped here") from error
 
 
 def job_topic(job_id: str) -> Topic:

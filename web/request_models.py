@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import ConfigDict
 
-from jobcast.models import Id, WireModel
+from jobcast.models import Id, Name, WireModel
 
 
 class PublishForm(WireModel):
@@ -24,5 +24,5 @@ class SyncForm(WireModel):
 
     model_config = ConfigDict(extra="forbid", populate_by_name=False)
 
-    platform: Id
+    platform: Name
     user_id: Id

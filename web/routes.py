@@ -6,6 +6,7 @@ from typing import Final
 
 from flask import Blueprint, Response, request, url_for
 
+from jobcast.flask.ids import ID
 from jobcast.flask.openapi import Route
 from jobcast.flask.requests import body_as, caller, grant, json_of, no_body
 from jobcast.models import JobStatusUpdate, PublishRequest, SyncAccepted, SyncRequest
@@ -43,21 +44,21 @@ def publishing_blueprint(services: Services, publishing: Publishing, most: int) 
         )
         return _accepted(job, identity)
 
-    @routes.post("/jobs/<job_id>/approve")
+    @routes.post(f"/jobs/<{ID}:job_id>/approve")
     def approve(job_id: str) -> Response:
         identity = grant(services, job_topic(job_id))
         no_body()
         approved = publishing.approve(job_id, identity.user)
-        audit.note("approve", user=identity.user, topic=f"job:{job_id}")
+        audit.note("approve", user=identity.user, topic=job_topic(job_id).room)
         return json_of(approved, 202)
 
-    @routes.post("/analytics/<brand_id>/sync")
+    @routes.post(f"/analytics/<{ID}:brand_id>/sync")
     def sync(brand_id: str) -> Response:
         identity = grant(services, brand_topic(brand_id))
         platform, user_id, export = _sync_request(most)
         owner = user_id if services.authenticator.is_open or identity.is_admin else identity.user
         job = publishing.sync(owner, brand_id, platform, export)
-        audit.note("sync", user=identity.user, topic=f"job:{job.job_id}", brand=brand_id)
+        audit.note("sync", user=identity.user, topic=job_topic(job.job_id).room, brand=brand_id)
         accepted = SyncAccepted(job_id=job.job_id, sync_id=job.job_id)
         return json_of(accepted, 202, {"Location": _location(job.job_id)})
 
@@ -84,7 +85,7 @@ def _check_owner(services: Services, identity: Identity, user_id: str, brand_id:
 
 
 def _accepted(job: JobStatusUpdate, identity: Identity) -> Response:
-    audit.note("publish", user=identity.user, topic=f"job:{job.job_id}")
+    audit.note("publish", user=identity.user, topic=job_topic(job.job_id).room)
     return json_of(job, 202, {"Location": _location(job.job_id)})
 
 

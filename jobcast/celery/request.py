@@ -6,12 +6,14 @@ again; any other is gone, although Celery marks it as to be retried. No signal s
 
 from __future__ import annotations
 
+import contextlib
 from functools import partial
 from typing import Any, Final
 
 from celery.worker.request import Request
 
 from jobcast.celery.reporting import reporter_of
+from jobcast.errors import InvalidPayload
 from jobcast.job import Event
 from jobcast.ledger import Appended, Ledger
 from jobcast.models import JobStatus, now
@@ -31,7 +33,9 @@ class InterruptibleRequest(Request):
         if was_running:
             comes_again = self.task.acks_late and not self.acknowledged
             tell = partial(interrupt, job_id=self.id, comes_again=comes_again)
-            reporter_of(self.task.app).post(Event(job_topic(self.id), tell))
+            # The worker is stopping: what could never be a job must not keep it from telling of the others.
+            with contextlib.suppress(InvalidPayload):
+                reporter_of(self.task.app).post(Event(job_topic(self.id), tell))
 
 
 def interrupt(ledger: Ledger, job_id: str, *, comes_again: bool) -> Appended | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Response
 
+from jobcast.flask.ids import ID
 from jobcast.flask.requests import grant, json_of
 from jobcast.models import AnalyticsEvent, AnalyticsPage
 from jobcast.server.services import Services
@@ -14,7 +15,7 @@ def analytics_blueprint(services: Services) -> Blueprint:
     """The routes of the analytics namespace."""
     routes = Blueprint("analytics", __name__, url_prefix="/api/analytics")
 
-    @routes.get("/<brand_id>")
+    @routes.get(f"/<{ID}:brand_id>")
     def show(brand_id: str) -> Response:
         topic = brand_topic(brand_id)
         grant(services, topic)

@@ -20,6 +20,7 @@ from jobcast.flask.every_answer import EveryAnswer
 from jobcast.flask.handshake_limit import HandshakeLimit
 from jobcast.flask.headers import add_headers
 from jobcast.flask.identity import ApplicationIdentity, Identify, LoopbackOnly
+from jobcast.flask.ids import ID, IdConverter
 from jobcast.flask.jobs import jobs_blueprint
 from jobcast.flask.notifications import notifications_blueprint
 from jobcast.flask.openapi import Description, openapi
@@ -171,6 +172,7 @@ def add_routes(
 ) -> None:
     """Add the polling routes; their rules hold for them alone, or for an app that is all ours."""
     routes = Blueprint("jobcast", __name__, url_prefix=prefix or None)
+    app.url_map.converters[ID] = IdConverter
     _add_rules(app if owns_app else routes, server, is_allowed)
     for blueprint in (
         jobs_blueprint(server.services),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, request
 
+from jobcast.flask.ids import ID, is_last_segment
 from jobcast.flask.requests import grant, json_of, json_text, no_body, number_argument
 from jobcast.ledger import StoredEvent
 from jobcast.models import JobHistory, JobsPage, JobStatusUpdate
@@ -20,7 +21,7 @@ def jobs_blueprint(services: Services) -> Blueprint:
     """The routes of the jobs namespace."""
     routes = Blueprint("jobs", __name__, url_prefix="/api/jobs")
 
-    @routes.get("/<job_id>")
+    @routes.get(f"/<{ID}:job_id>")
     def show(job_id: str) -> Response:
         topic = job_topic(job_id)
         grant(services, topic)
@@ -39,8 +40,10 @@ def jobs_blueprint(services: Services) -> Blueprint:
         found = (services.ledger.job(job_id) for job_id in services.ledger.jobs_of(topic.id))
         return json_of(JobsPage(jobs=[job for job in found if job]))
 
-    @routes.get("/<job_id>/history")
+    @routes.get(f"/<{ID}:job_id>/history")
     def history(job_id: str) -> Response:
+        if not is_last_segment("history"):
+            return show(f"{job_id}/history")
         topic = job_topic(job_id)
         grant(services, topic)
         since = number_argument("since", 0, LARGEST_SEQUENCE)
@@ -51,12 +54,12 @@ def jobs_blueprint(services: Services) -> Blueprint:
         page = JobHistory(events=events, sequence=snapshot.sequence, epoch=snapshot.epoch)
         return json_of(page)
 
-    @routes.post("/<job_id>/cancel")
+    @routes.post(f"/<{ID}:job_id>/cancel")
     def cancel(job_id: str) -> Response:
         identity = grant(services, job_topic(job_id))
         no_body()
         cancelled = services.jobs.cancel(job_id)
-        audit.note("cancel", user=identity.user, topic=f"job:{job_id}")
+        audit.note("cancel", user=identity.user, topic=job_topic(job_id).room)
         return json_of(cancelled, 202)
 
     return routes

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response
 
 from jobcast.errors import InvalidPayload
+from jobcast.flask.ids import ID
 from jobcast.flask.jobs import LARGEST_SEQUENCE
 from jobcast.flask.requests import body_as, grant, json_of, number_argument
 from jobcast.models import Notification, NotificationsPage, ReadRequest, UnreadCount
@@ -20,7 +21,7 @@ def notifications_blueprint(services: Services) -> Blueprint:
     """The routes of the notifications namespace."""
     routes = Blueprint("notifications", __name__, url_prefix="/api/notifications")
 
-    @routes.get("/<user_id>")
+    @routes.get(f"/<{ID}:user_id>")
     def inbox(user_id: str) -> Response:
         topic = user_topic(user_id)
         grant(services, topic)
@@ -37,7 +38,7 @@ def notifications_blueprint(services: Services) -> Blueprint:
         )
         return json_of(page)
 
-    @routes.post("/<user_id>/read")
+    @routes.post(f"/<{ID}:user_id>/read")
     def mark_read(user_id: str) -> Response:
         grant(services, user_topic(user_id))
         body = body_as(ReadRequest)
@@ -46,7 +47,7 @@ def notifications_blueprint(services: Services) -> Blueprint:
         left = services.ledger.mark_read(user_id, None if body.all else body.ids)
         return json_of(UnreadCount(unread_count=left))
 
-    @routes.delete("/<user_id>")
+    @routes.delete(f"/<{ID}:user_id>")
     def clear(user_id: str) -> Response:
         grant(services, user_topic(user_id))
         services.ledger.clear(user_id)

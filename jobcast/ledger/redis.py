@@ -50,6 +50,7 @@ from jobcast.topics import (
     NOTIFICATIONS_CLEARED,
     USER,
     Topic,
+    escaped,
     is_topic,
     job_topic,
     user_topic,
@@ -92,7 +93,7 @@ def _keys(topic: Topic) -> list[str]:
 
 
 def _brand_key(brand_id: str) -> str:
-    return f"jobcast:brand-jobs:{brand_id}"
+    return f"jobcast:brand-jobs:{escaped(brand_id)}"
 
 
 def _is_final(error: ResponseError) -> bool:

@@ -23,7 +23,7 @@ from jobcast.server.sessions import Sessions
 from jobcast.server.settings import ServerSettings
 from jobcast.server.socketio.acks import ack_was_asked
 from jobcast.server.subscribing import Subscribe, Subscriber, parse_subscribe
-from jobcast.topics import BRAND, JOB, USER, Kind, Topic, brand_topic, job_topic, user_topic
+from jobcast.topics import BRAND, JOB, LONGEST_ID, USER, Kind, Topic, brand_topic, job_topic, user_topic
 
 logger = logging.getLogger(__name__)
 
@@ -170,7 +170,7 @@ class TopicNamespace(BaseNamespace):
     def ids_in(self, argument: Any) -> Answer:
         field = self._kind.id_field
         value = argument.get(field) if isinstance(argument, dict) else argument
-        return {field: value[:128]} if isinstance(value, str) else {}
+        return {field: value[:LONGEST_ID]} if isinstance(value, str) else {}
 
     def topic_in(self, argument: Any) -> str | None:
         with contextlib.suppress(InvalidPayload):
@@ -202,7 +202,7 @@ class JobsNamespace(TopicNamespace):
     def cancel(self, sid: str, argument: Any) -> Answer:
         job_id = self._granted(sid, argument).id
         cancelled = self.services.jobs.cancel(job_id)
-        audit.note("cancel", self.environ(sid), **self.who(sid), topic=f"job:{job_id}")
+        audit.note("cancel", self.environ(sid), **self.who(sid), topic=job_topic(job_id).room)
         return {"jobId": job_id, "status": cancelled.status}
 
 

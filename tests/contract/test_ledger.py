@@ -385,6 +385,19 @@ def test_a_job_that_has_begun_has_a_lease(ledger, job_id):
     assert topic not in late(ledger)
 
 
+def test_a_job_with_an_odd_id_is_kept_leased_cancelled_and_listed(ledger, job_id):
+    """Under the name of its room; it comes back with its own."""
+    odd, brand = f"import:{job_id}/ü {{x}}", f"auth0|{job_id}"
+    topic = job_topic(odd)
+    ledger.append_job(update(odd), begin=True, lease=0.01)
+    wait_for(lambda: topic in late(ledger), what="the lease to run out")
+    ledger.request_cancel(odd)
+    assert ledger.touch([topic], 60.0) == {topic.room}
+    assert ledger.job(odd).job_id == odd
+    ledger.list_job(brand, odd)
+    assert ledger.jobs_of(brand) == [odd]
+
+
 def late(ledger: Ledger) -> list[Topic]:
     return [lease.topic for lease in ledger.overdue()]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from openapi_spec_validator import validate
 
 from tests.watcher import Watcher
@@ -16,7 +18,7 @@ def test_the_openapi_document_is_valid_and_names_every_route(stack):
     described = {(m, path) for path, methods in document["paths"].items() for m in methods}
     app = create_app(WebSettings(redis_url="redis://127.0.0.1:1/0", socketio_async_mode="threading")).app
     served = {
-        (method.lower(), rule.rule.replace("<", "{").replace(">", "}").replace("_id", "Id"))
+        (method.lower(), re.sub(r"<(?:\w+:)?(\w+)_id>", r"{\1Id}", rule.rule))
         for rule in app.url_map.iter_rules()
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
         if rule.rule.startswith("/api/")

@@ -287,7 +287,7 @@ def test_the_command_mints_a_token_that_opens_what_it_says(keyed):
         ),
         ({"REDIS_URL": "redis://127.0.0.1:1"}, ("--revoke", "x"), "jobcast token: "),
         ({}, ("--revoke", "no.real.token"), "only a token with a jti"),
-        ({}, ("--user", "not an id"), "jobcast token: an id is"),
+        ({}, ("--user", "no\tid"), "jobcast token: an id is"),
     ],
 )
 def test_the_command_says_in_one_line_what_it_cannot_do(keyed, environment, arguments, message):

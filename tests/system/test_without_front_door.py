@@ -73,7 +73,7 @@ def serves(stack: Stack, transport: str) -> None:
     with Watcher(stack.url, transport) as watching:
         wait_for(lambda: len(watching.of("server:hello")) == 2)
         assert watching.call("subscribe-job", job_id)["sequence"] == 1
-        assert watching.call("subscribe-job", "a b")["error"]["code"] == "invalid-payload"
+        assert watching.call("subscribe-job", "a\tb")["error"]["code"] == "invalid-payload"
         wait_for(lambda: watching.client.transport() == transport.rpartition(",")[2])
         for progress in (50, 90):
             update = JobStatusUpdate(job_id=job_id, status="in_progress", progress=progress)

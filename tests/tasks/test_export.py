@@ -80,7 +80,7 @@ def test_a_brands_metrics_come_back_as_they_were(place, settings):
     assert done.stdout.decode() == target.getvalue()
 
 
-@pytest.mark.parametrize("arguments", [["a b"], [], ["a", "b"]])
+@pytest.mark.parametrize("arguments", [["a\n"], [], ["a", "b"]])
 def test_a_brand_that_is_no_id_is_refused_in_one_line(arguments, capsys):
     """And so is no brand at all."""
     assert main(arguments) == 1

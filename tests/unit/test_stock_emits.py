@@ -61,7 +61,7 @@ def test_emits_that_reach_clients(change):
     "change",
     [
         {"room": None}, {"room": ""}, {"room": []}, {"room": 7}, {"room": {"a": 1}}, {"room": [["job:j"]]},
-        {"room": "user:ana"}, {"room": "job:"}, {"room": "job:*"}, {"room": "job:" + "x" * 129},
+        {"room": "user:ana"}, {"room": "job:"}, {"room": "job:*"}, {"room": "job:" + "x" * 257},
         {"room": "sOmEsEsSiOnId"}, {"room": ["job:j", "brand:acme"]},
         {"namespace": "admin"}, {"namespace": ["/jobs"]}, {"namespace": "/" + "x" * 256},
         {"namespace": "/chat", "room": {"a": 1}}, {"namespace": "/chat", "room": [["lobby"]]},
