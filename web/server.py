@@ -28,6 +28,8 @@ from jobcast.server.websocket.read_ahead import chunks as read_ahead
 from jobcast.server.websocket.wsgi_listener import WsgiListener
 from web.app import Web, create_app
 from web.gc_freeze import GcFreeze
+from web.log_lines import start_logging
+from web.processes import die_with_parent
 from web.settings import WebSettings
 from web.shutdown import STOP_TIMEOUT, stop
 
@@ -45,7 +47,8 @@ IDLE_TIMEOUT: Final = 75
 
 def main() -> int:
     """Run until SIGTERM; 1 with one line on standard error when it cannot start."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    die_with_parent()
+    start_logging()
     try:
         settings = _checked(WebSettings.from_environment().require_redis())
         listening = _bind(settings)
