@@ -6,10 +6,19 @@ one place where that is decided. The TypeScript types are generated from these m
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, StrictBool, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StrictBool,
+    StringConstraints,
+)
 from pydantic.alias_generators import to_camel
 
 from jobcast.topics import ID_PATTERN
@@ -98,6 +107,20 @@ NotificationType = Literal[
 Severity = Literal["info", "warning", "error", "success"]
 
 
+def _openable(value: str) -> str:
+    """A path of the page's own site, or an address that a browser only opens: no ``javascript:``."""
+    if not _OPENABLE.match(value) or any(ord(letter) < 0x21 for letter in value):
+        raise ValueError(
+            "an actionUrl is a path that begins with one /, or begins with https:, http: or mailto:"
+        )
+    return value
+
+
+#: Where a notification leads.
+ActionUrl = Annotated[str, AfterValidator(_openable)]
+_OPENABLE: Final = re.compile(r"(/(?![/\\])|https?://|mailto:|[?#])", re.IGNORECASE)
+
+
 class Notification(WireModel):
     """One entry of a user's inbox; ``id`` makes it arrive once however often it is sent."""
 
@@ -107,7 +130,7 @@ class Notification(WireModel):
     message: str
     severity: Severity
     brand_id: str | None = None
-    action_url: str | None = None
+    action_url: ActionUrl | None = None
     timestamp: Timestamp = Field(default_factory=now)
     read: bool | None = None
     sequence: Count | None = None

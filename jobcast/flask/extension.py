@@ -25,6 +25,7 @@ from jobcast.flask.jobs import jobs_blueprint
 from jobcast.flask.notifications import notifications_blueprint
 from jobcast.flask.openapi import Description, openapi
 from jobcast.flask.origins import IsAllowed, host_check, origin_check
+from jobcast.flask.polling_sessions import PollingSessions
 from jobcast.flask.problems import Target, register_problems
 from jobcast.flask.rate_limit import limit_requests
 from jobcast.flask.request_ids import add_request_ids, origin_of_request
@@ -148,6 +149,13 @@ def add_server(
     path = socketio.sockio_mw.engineio_path
     app.wsgi_app = HandshakeLimit(  # type: ignore[method-assign]
         app.wsgi_app, server.connections, server.addresses, server.tarpit, path
+    )
+    app.wsgi_app = PollingSessions(  # type: ignore[method-assign]
+        app.wsgi_app,
+        lambda sid: server.socketio.environ.get(sid),  # the front door puts another mapping there
+        server.addresses,
+        path,
+        binds=settings.jobcast_bind_polling,
     )
     if not owns_app:
         app.wsgi_app = EveryAnswer(app.wsgi_app, is_allowed, path)  # type: ignore[method-assign]

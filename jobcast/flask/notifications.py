@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import Blueprint, Response
+from pydantic import ValidationError
 
 from jobcast.errors import InvalidPayload
 from jobcast.flask.ids import ID
@@ -28,7 +31,7 @@ def notifications_blueprint(services: Services) -> Blueprint:
         since = number_argument("since", 0, LARGEST_SEQUENCE)
         limit = number_argument("limit", USUAL, MOST)
         snapshot = services.ledger.read(topic)
-        found = [Notification.model_validate_json(event.payload) for event in snapshot.events]
+        found = [_stored(event.decoded()) for event in snapshot.events]
         newer = [n for n in found if (n.sequence or 0) > since]
         page = NotificationsPage(
             notifications=newer[-limit:] if limit else [],
@@ -54,3 +57,11 @@ def notifications_blueprint(services: Services) -> Blueprint:
         return Response(status=204)
 
     return routes
+
+
+def _stored(payload: dict[str, Any]) -> Notification:
+    """As it was stored; an older release took any ``actionUrl``."""
+    try:
+        return Notification.model_validate(payload)
+    except ValidationError:
+        return Notification.model_validate({**payload, "actionUrl": None})

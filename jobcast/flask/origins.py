@@ -29,7 +29,8 @@ def origin_check(settings: ServerSettings, *, knows_users: bool | None = None) -
         if origin in listed:
             return True
         host = _host(origin)
-        return host in _own_hosts(environ) and (believes or is_local(host))
+        is_own = host in _own_hosts(environ, settings.jobcast_proxy_hops)
+        return is_own and (believes or is_local(host))
 
     return is_allowed
 
@@ -56,7 +57,8 @@ def _host(origin: str) -> str | None:
         return None
 
 
-def _own_hosts(environ: Mapping[str, Any]) -> set[str]:
-    """The host a browser used to get here, as the server or a proxy before it was told."""
-    forwarded = str(environ.get("HTTP_X_FORWARDED_HOST", "")).split(",")[0].strip()
-    return {host for host in (environ.get("HTTP_HOST"), forwarded) if host}
+def _own_hosts(environ: Mapping[str, Any], proxies: int) -> set[str]:
+    """The host a browser used to get here, as the server or as many proxies as are trusted were told."""
+    given = [host.strip() for host in str(environ.get("HTTP_X_FORWARDED_HOST", "")).split(",")]
+    forwarded = given[-proxies:][:1] if proxies else []
+    return {host for host in (environ.get("HTTP_HOST"), *forwarded) if host}

@@ -61,7 +61,7 @@ def register_problems(target: Target) -> None:
 
 def _refused(refused: RequestRefused) -> Response:
     ids = {name: value for name, value in (request.view_args or {}).items() if isinstance(value, str)}
-    audit.refused(refused.code, route=route_name(), **ids)
+    audit.refused(refused.code, route=route_name(), reason=refused.reason, **ids)
     return refusal(refused)
 
 

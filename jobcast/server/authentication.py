@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
@@ -12,10 +13,26 @@ from jobcast.server.errors import RequestRefused
 from jobcast.server.keys import keys_from
 from jobcast.server.settings import ServerSettings
 
+logger = logging.getLogger(__name__)
+
 #: Seconds by which clocks may differ.
 CLOCK_SKEW: Final = 10
 #: Characters of the longest token that is looked at.
 LONGEST_TOKEN: Final = 8_192
+
+
+#: The first that fits.
+_REASONS: Final[tuple[tuple[type[Exception], str], ...]] = (
+    (jwt.ExpiredSignatureError, "expired, or the clocks differ"),
+    (jwt.ImmatureSignatureError, "not valid yet, or the clocks differ"),
+    (jwt.InvalidSignatureError, "signed with another key"),
+    (jwt.InvalidAudienceError, "for another audience (JOBCAST_JWT_AUDIENCE)"),
+    (jwt.InvalidIssuerError, "of another issuer (JOBCAST_JWT_ISSUER)"),
+    (jwt.MissingRequiredClaimError, "without a claim that has to be there: exp, sub, aud or iss"),
+    (jwt.InvalidAlgorithmError, "signed by an algorithm that is not accepted (SOCKETIO_JWT_ALGORITHMS)"),
+    (jwt.DecodeError, "no token at all"),
+    (jwt.InvalidTokenError, "a claim or key id that cannot be used"),
+)
 
 
 class Revoked(Protocol):
@@ -56,22 +73,22 @@ class Authenticator:
         if self._keys is None:
             return ANYBODY
         if not isinstance(token, str) or not token:
-            raise RequestRefused("unauthenticated", "a token is required")
+            raise RequestRefused("unauthenticated", "a token is required", reason="no token")
         identity = _identity(self._verified(token))
         if identity.token_id is not None and identity.token_id in self._revoked:
-            raise RequestRefused("unauthenticated", "the token is not valid")
+            raise _not_valid("called back")
         return identity
 
     def _verified(self, token: str) -> Mapping[str, Any]:
         keys = self._keys
         if keys is None or len(token) > LONGEST_TOKEN:
-            raise RequestRefused("unauthenticated", "the token is not valid")
+            raise _not_valid("too long")
         try:
             claims: dict[str, Any] = jwt.decode(
                 token, keys.find(token), algorithms=keys.algorithms, **self._claims
             )
         except (jwt.PyJWTError, ValueError, OverflowError) as error:
-            raise RequestRefused("unauthenticated", "the token is not valid") from error
+            raise _not_valid(_reason(error)) from error
         return claims
 
 
@@ -79,7 +96,7 @@ def _identity(claims: Mapping[str, Any]) -> Identity:
     brands, scope = claims.get("brands") or [], claims.get("scope") or ""
     scopes = scope.split() if isinstance(scope, str) else scope
     if not claims["sub"] or not isinstance(brands, list) or not isinstance(scopes, list):
-        raise RequestRefused("unauthenticated", "the token is not valid")
+        raise _not_valid("sub, brands or scope of another shape")
     return Identity(
         claims["sub"],
         _texts(brands),
@@ -89,11 +106,21 @@ def _identity(claims: Mapping[str, Any]) -> Identity:
     )
 
 
+def _not_valid(reason: str) -> RequestRefused:
+    logger.info("a token is refused: %s", reason)
+    return RequestRefused("unauthenticated", "the token is not valid", reason=reason)
+
+
+def _reason(error: Exception) -> str:
+    """For the operator, in words of ours: what a token says is its bearer's."""
+    return next((words for kind, words in _REASONS if isinstance(error, kind)), "no token at all")
+
+
 def _seconds(value: Any) -> float:
     try:
         return float(value)
     except OverflowError as error:  # a whole number of any length is a good one to PyJWT
-        raise RequestRefused("unauthenticated", "the token is not valid") from error
+        raise _not_valid("exp is no moment") from error
 
 
 def _texts(values: list[Any]) -> frozenset[str]:

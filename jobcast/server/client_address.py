@@ -30,6 +30,12 @@ class Addresses:
         """The same for a connection that has said nothing yet; behind a proxy they are all the proxy's."""
         return "" if self._hops else self._counted(address)
 
+    def are_together(self, one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+        """Whether two requests may be one client's: from one address, or by IPv4 and by IPv6."""
+        first = _known_as(self.behind_proxies(one))[0]
+        second = _known_as(self.behind_proxies(other))[0]
+        return first == second or (":" in first) != (":" in second)
+
     def _counted(self, address: str) -> str:
         name, is_loopback = _known_as(address)
         return "" if is_loopback and not self._counts_loopback else name

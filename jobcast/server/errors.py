@@ -14,14 +14,18 @@ _LONGEST_PLACE: Final = 200
 class RequestRefused(Exception):
     """Raised when a request is not granted; ``code`` is one of the contract's error codes.
 
-    ``retry_after`` is in seconds, where the same request may be granted later.
+    ``retry_after`` is in seconds, where the same request may be granted later. ``reason`` is for the
+    operator's log alone: whoever is refused would learn from it.
     """
 
-    def __init__(self, code: str, message: str, retry_after: float | None = None) -> None:
+    def __init__(
+        self, code: str, message: str, retry_after: float | None = None, reason: str | None = None
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.retry_after = retry_after
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,8 @@ class BaseNamespace(Namespace):  # type: ignore[misc]  # untyped library
             token = auth.get("token") if isinstance(auth, dict) else None
             self.sessions.open(self.namespace, sid, self.services.authenticator.identify(token, environ))
         except RequestRefused as refused:
-            audit.refused(refused.code, environ, sid=sid, namespace=self.namespace)
+            ids = {"sid": sid, "namespace": self.namespace, "reason": refused.reason}
+            audit.refused(refused.code, environ, **ids)
             data = {"code": refused.code} | _retry_after(refused)
             raise ConnectionRefused(refused.message, data) from None
         audit.note("connect", environ, user=self.identity(sid).user, sid=sid, namespace=self.namespace)

@@ -11,7 +11,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import socketio
@@ -33,6 +33,9 @@ FAREWELL_SECONDS: Final = 0.2
 #: Ends further away than this many seconds are not waited for.
 _NEVER: Final = 10 * 365 * 86_400
 
+#: Seconds by which the wall clock may drift before the ends of sessions are counted anew.
+DRIFT_SECONDS: Final = 1.0
+
 _EXPIRED: Final = ErrorDetail(code="unauthenticated", message="the token has expired")
 _REVOKED: Final = ErrorDetail(code="unauthenticated", message="the token is not valid any more")
 _FLOODING: Final = ErrorDetail(
@@ -40,9 +43,14 @@ _FLOODING: Final = ErrorDetail(
 )
 
 
+def _steady() -> float:
+    """Seconds that nobody sets, and that pass while the machine sleeps, where the system counts those."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+
+
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One client in one namespace, until the second ``ends_in`` of the clock."""
+    """One client in one namespace, until the second ``ends_in`` of the steady clock."""
 
     sid: str
     eio_sid: str
@@ -60,15 +68,18 @@ class Sessions:
         connections: ConnectionRegistry,
         revocations: Revocations,
         clock: Callable[[], float] = time.time,
+        steady: Callable[[], float] = _steady,
     ) -> None:
         self._server = server
         self._connections = connections
         self._revocations = revocations
         self._clock = clock
+        self._steady = steady
+        self._offset = clock() - steady()
         self._open: dict[str, Session] = {}
         self._ending: dict[int, dict[str, None]] = {}
         self._of_token: dict[str, dict[str, None]] = {}
-        self._looked_at = math.floor(clock())
+        self._looked_at = math.floor(steady())
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -86,9 +97,7 @@ class Sessions:
         self._connections.join(eio_sid, sid, identity.user)
         with self._lock:
             session = Session(sid, eio_sid, namespace, identity, self._end_of(identity))
-            self._open[sid] = session
-            if session.ends_in is not None:
-                self._ending.setdefault(session.ends_in, {})[sid] = None
+            self._keep(session)
             if identity.token_id is not None:
                 self._of_token.setdefault(identity.token_id, {})[sid] = None
 
@@ -112,6 +121,7 @@ class Sessions:
 
     def tick(self) -> None:
         """End what has expired, was revoked, or never joined anything."""
+        self._follow_clock()
         self._end_all(self._expired(), _EXPIRED)
         revoked = self._revocations.refresh()
         with self._lock:
@@ -134,11 +144,28 @@ class Sessions:
         """The second a session ends in; not one that is past, which nobody would look at again."""
         if identity.expires is None or identity.expires > self._clock() + _NEVER:
             return None
-        return max(math.ceil(identity.expires), self._looked_at + 1)
+        return max(math.ceil(identity.expires - self._offset), self._looked_at + 1)
+
+    def _keep(self, session: Session) -> None:
+        self._open[session.sid] = session
+        if session.ends_in is not None:
+            self._ending.setdefault(session.ends_in, {})[session.sid] = None
+
+    def _follow_clock(self) -> None:
+        """Count anew when the wall clock was set: tokens end by it, and sessions with them, by no other."""
+        offset = self._clock() - self._steady()
+        if abs(offset - self._offset) <= DRIFT_SECONDS:
+            return
+        logger.warning("the clock was set by %+.0f s", offset - self._offset)
+        with self._lock:
+            self._offset = offset
+            self._ending.clear()
+            for session in list(self._open.values()):
+                self._keep(replace(session, ends_in=self._end_of(session.identity)))
 
     def _expired(self) -> list[str]:
         with self._lock:
-            now = math.floor(self._clock())
+            now = math.floor(self._steady())
             seconds = range(self._looked_at + 1, now + 1)
             self._looked_at = max(now, self._looked_at)
             return [sid for second in seconds for sid in self._ending.get(second, ())]

@@ -57,6 +57,9 @@ class ServerSettings(Settings):
     jobcast_audit: Literal["all", "changes", "off"] = "changes"
     #: Proxies in front of this process that add to X-Forwarded-For; it is not believed otherwise. Heroku: 1.
     jobcast_proxy_hops: Annotated[int, Field(ge=0, le=10)] = 0
+    #: Whether a polling session is served only where it was opened; false for clients that leave by several
+    #: addresses.
+    jobcast_bind_polling: bool = True
     #: Seconds a connection may be open without having joined a namespace, and a request's head may take.
     jobcast_handshake_seconds: Annotated[int, Field(ge=1, le=300)] = 10
     # Limits count per process. An address is an IPv4 address or an IPv6 /64, a user a token's ``sub``.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import logging
 import time
@@ -132,3 +133,36 @@ def test_the_extent_decides_what_is_noted(extent, keyed, noted, capsys):
     found = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     assert {line["audit"] for line in found} == noted
     assert all(line["time"].endswith("Z") for line in found) or not found
+
+
+def test_why_a_token_was_refused_is_noted_and_not_answered(keyed):
+    """By HTTP and by Socket.IO alike."""
+    expired = jwt.encode({"sub": "ana", "exp": time.time() - 60}, KEY, "HS256")
+    answer = keyed.get("/api/jobs/j", Authorization=f"Bearer {expired}")
+    assert (answer.status, answer.json()["detail"]) == (401, "the token is not valid")
+    with pytest.raises(socketio.exceptions.ConnectionError):
+        Watcher(keyed.url, auth={"token": expired})
+    noted = wait_for(lambda: [line for line in lines(keyed, "refuse") if "expired" in line.get("reason", "")])
+    assert {line.get("route") or line.get("namespace") for line in noted} >= {"jobs.show", "/jobs"}
+
+
+def test_a_session_is_served_where_it_was_opened_only(keyed):
+    """Whoever has read its id in a proxy's log gets nothing; what is sent is no line of ours."""
+    opened = keyed.get("/socket.io/?EIO=4&transport=polling")
+    sid = json.loads(opened.text[1:])["sid"]
+    asked = f"/socket.io/?EIO=4&transport=polling&sid={sid}"
+    assert raw_status(keyed.port, asked, source="127.0.0.9") == 400
+    assert keyed.post(asked, b"40").status == 200
+    forged = "x%0a2026-01-01%20WARNING%20FORGED%1b[31m"
+    for path in (f"/socket.io/?EIO=4&transport=polling&sid={forged}", f"{asked}&j=0"):
+        assert keyed.get(path).status == 400
+    log = keyed.logs()
+    assert "\x1b" not in log
+    assert not [line for line in log.splitlines() if line.startswith("2026-01-01")]
+
+
+def raw_status(port: int, path: str, source: str) -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5, source_address=(source, 0))
+    with contextlib.closing(connection):
+        connection.request("GET", path)
+        return connection.getresponse().status

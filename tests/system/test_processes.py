@@ -120,3 +120,31 @@ def test_a_single_process_does_not_share_its_port(own_stack):
     assert ended.returncode == 1
     assert "PORT" in ended.stderr
     assert http("GET", own_stack.url + "/healthz").status == 200
+
+
+def test_another_deployment_does_not_share_the_port_in_silence(pair):
+    """Clients would be dealt out between two stores."""
+    stack, _ = pair
+    second = subprocess.run(
+        [sys.executable, "-m", "web"],
+        cwd=ROOT,
+        env=stack.environment | {"WEB_CONCURRENCY": "2"},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert second.returncode == 1
+    assert second.stderr.splitlines() == [
+        f"jobcast web: PORT: {stack.port} cannot be used: Address already in use"
+    ]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent has ended")
+def test_children_do_not_outlive_a_parent_that_was_killed(pair):
+    """They would keep the port, and nobody would look after them."""
+    stack, parent = pair
+    family = children(parent)
+    parent.kill()
+    wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in family), what="children that end")
+    assert not sockets(stack.port, LISTENING)

@@ -84,6 +84,28 @@ def test_anything_else_is_refused(authenticator, bad):
     assert refused.value.code == "unauthenticated"
 
 
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        (None, "no token"), ("x.y.z", "no token at all"),
+        (token(key="another-key-123-" * 4), "another key"),
+        (token(exp=time.time() - 60), "expired"),
+        (token(nbf=time.time() + 60), "not valid yet"),
+        (token(iat=time.time() + 600), "clocks differ"),
+        (token(exp=None), "without a claim"),
+        (token(algorithm="HS512"), "algorithm"),
+    ],
+)  # fmt: skip
+def test_the_operator_is_told_why_and_the_bearer_is_not(authenticator, bad, reason, caplog):
+    """Which key, which clock: whoever forges tokens would learn from it."""
+    caplog.set_level("INFO")
+    with pytest.raises(RequestRefused) as refused:
+        authenticator.identify(bad)
+    assert reason in refused.value.reason
+    assert refused.value.message in ("a token is required", "the token is not valid")
+    assert bad is None or reason in caplog.text
+
+
 def test_without_a_key_everybody_is_let_in():
     """Which is why the process binds to loopback then."""
     assert Authenticator(ServerSettings()).identify(None).is_admin

@@ -94,3 +94,16 @@ def test_refusals_of_every_kind_may_be_read_by_a_listed_page(path):
     for told in asked:
         assert told.headers["Access-Control-Allow-Origin"] == ORIGIN
         assert told.headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize(("proxies", "forwarded", "is_own"), [
+    (0, "shop.example", False), (1, "shop.example", True), (1, "shop.example, inner.example", False),
+    (2, "shop.example, inner.example", True),
+])  # fmt: skip
+def test_the_host_that_a_proxy_names_counts_from_as_many_as_are_trusted(proxies, forwarded, is_own):
+    """Anybody can send the header."""
+    with client(jobcast_proxy_hops=proxies, socketio_jwt_key="a-key-for-tests-" * 4) as asking:
+        told = asking.get(
+            "/api/config", headers={"Origin": "https://shop.example", "X-Forwarded-Host": forwarded}
+        )
+    assert ("Access-Control-Allow-Origin" in told.headers) is is_own

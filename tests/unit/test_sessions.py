@@ -54,12 +54,16 @@ class Called:
 class World:
     def __init__(self) -> None:
         self.clock = FakeClock()
+        self.set_by = 0.0
         self.server = NotedServer()
         self.called = Called()
         self.connections = ConnectionRegistry(ServerSettings(), self.clock)
         self.sessions = self.server.sessions = Sessions(
-            self.server, self.connections, self.called, self.clock
+            self.server, self.connections, self.called, self.wall, self.clock
         )
+
+    def wall(self) -> float:
+        return self.clock() + self.set_by
 
     def join(self, sid: str, **identity: object) -> None:
         eio_sid = sid.partition("/")[0]
@@ -122,7 +126,7 @@ def test_a_session_that_closes_leaves_nothing_behind(world):
 def test_one_that_is_refused_leaves_nothing_behind(world):
     """The limit comes first."""
     connections = world.connections = ConnectionRegistry(ServerSettings(jobcast_limit_connections_per_user=1))
-    world.sessions = Sessions(world.server, connections, world.called, world.clock)
+    world.sessions = Sessions(world.server, connections, world.called, world.wall, world.clock)
     world.join("a/1", expires=2_000.0)
     with pytest.raises(RequestRefused):
         world.join("b/1", expires=2_000.0)
@@ -134,7 +138,31 @@ def test_a_clock_that_is_set_back_ends_nobody_twice(world):
     """And those who come meanwhile still end."""
     world.join("a/1", expires=1_010.0)
     assert len(world.pass_time(10)) == 1
-    world.clock.advance(-60)
+    world.set_by = -60
+    assert world.pass_time(0) == []
     world.join("b/1", expires=960.0)
-    assert world.pass_time(30) == []
-    assert world.pass_time(60) == [("b/1", "unauthenticated")]
+    assert world.pass_time(9) == []
+    assert world.pass_time(1) == [("b/1", "unauthenticated")]
+
+
+def test_a_clock_that_jumps_ahead_and_back_lets_no_session_outlive_its_token(world):
+    """Who came before the jump, during it and after it."""
+    world.join("a/1", expires=5_000.0)
+    world.set_by = 3_600
+    assert world.pass_time(1) == []
+    world.join("b/1", expires=1_030.0 + 3_600)
+    world.set_by = 0
+    assert world.pass_time(1) == []
+    world.join("c/1", expires=1_010.0)
+    assert world.pass_time(8) == [("c/1", "unauthenticated")]
+    assert world.pass_time(3_620) == [("b/1", "unauthenticated")]
+    assert world.pass_time(370) == [("a/1", "unauthenticated")]
+
+
+def test_a_clock_that_was_behind_ends_what_has_expired(world):
+    """At the next look after it was put right."""
+    world.join("a/1", expires=1_100.0)
+    world.set_by = 200
+    world.pass_time(1)
+    world.pass_time(1)
+    assert len(world.sessions) == 0

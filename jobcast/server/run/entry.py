@@ -9,6 +9,8 @@ from typing import Final, TypeVar
 
 from jobcast.errors import InvalidSetting
 from jobcast.server.run.application import Application
+from jobcast.server.run.log_lines import start_logging
+from jobcast.server.run.processes import die_with_parent
 from jobcast.server.settings import ServerSettings
 
 logger = logging.getLogger(__name__)
@@ -26,7 +28,8 @@ def main(
 
     In the modes of eventlet and gevent everything has to be patched before this module is imported.
     """
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    die_with_parent()
+    start_logging()
     try:
         settings = _checked(read_settings().require_redis())
         if settings.socketio_async_mode == "eventlet":

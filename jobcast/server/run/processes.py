@@ -6,8 +6,10 @@ client to reach the same process, which nobody guarantees here, so the children 
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -15,6 +17,10 @@ from typing import Any, Final
 
 #: Set in the children's environment; tells them that they share the port.
 NUMBER: Final = "JOBCAST_WEB_PROCESS"
+#: The process that started them.
+_PARENT: Final = "JOBCAST_WEB_PARENT"
+#: From <sys/prctl.h>.
+_PR_SET_PDEATHSIG: Final = 1
 #: Seconds within which an end means that the process could not start.
 START_SECONDS: Final = 5.0
 #: Seconds before a child that ended by itself is started again.
@@ -49,7 +55,7 @@ class Processes:
         return self._see_off()
 
     def _start(self, number: int) -> None:
-        environment = {**os.environ, NUMBER: str(number)}
+        environment = {**os.environ, NUMBER: str(number), _PARENT: str(os.getpid())}
         self._children[number] = subprocess.Popen(self._command, env=environment)  # noqa: S603  # our own
         self._started[number] = time.monotonic()
 
@@ -88,6 +94,42 @@ def wanted() -> int:
     return int(asked) if int(asked) > 1 else 0
 
 
+def die_with_parent() -> None:
+    """Have a child told to stop when its parent ends, however that ends; Linux keeps the promise."""
+    parent = os.environ.get(_PARENT, "")
+    if NUMBER not in os.environ or not parent.isdigit() or sys.platform != "linux":
+        return
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != int(parent):
+        sys.exit("jobcast: the process that started this one has ended")
+
+
 def main(program: str, count: int, command: list[str]) -> int:
-    """Start ``command`` so many times, and stay until they are to end; ``program`` names us on errors."""
+    """Start ``command`` so many times, and stay until they are to end; ``program`` names us on errors.
+
+    1 when somebody else listens on their port.
+    """
+    if (reason := _port_is_taken()) is not None:
+        print(f"{program}: PORT: {reason}", file=sys.stderr)  # noqa: T201
+        return 1
     return Processes(program, count, command).run()
+
+
+def _port_is_taken() -> str | None:
+    """The children share the port with whoever else shares it, which would be another deployment's."""
+    # Not before somebody asks: a process that serves has to patch the standard library first.
+    from jobcast.errors import InvalidSetting
+    from jobcast.server.settings import ServerSettings
+
+    try:
+        settings = ServerSettings.from_environment()
+    except InvalidSetting:
+        return None  # a child says so
+    family = socket.AF_INET6 if ":" in settings.bind_host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.bind_host, settings.port))
+        except OSError as error:
+            return f"{settings.port} cannot be used: {error.strerror}"
+    return None
