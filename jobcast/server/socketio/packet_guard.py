@@ -20,6 +20,7 @@ from urllib.parse import parse_qs
 import socketio
 from engineio import packet as engine
 from engineio import payload
+from socketio import packet as sio
 
 from jobcast.server import audit
 from jobcast.server.protocol.inbound_budget import BudgetSpent, InboundBudget
@@ -39,6 +40,7 @@ WSGI = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 def guard_packets(server: socketio.Server, budget: InboundBudget) -> None:
     """Have this server close quietly what sends no packets; it was made with ``StrictPacket``."""
     server.eio.on("message", _guarded(server))
+    server._handle_connect = _refusing_unknown_namespaces(server)
     server.eio.handle_request = _guarded_requests(server.eio, budget)
     payload.Payload.max_decode_packets = MOST_PACKETS
 
@@ -58,6 +60,24 @@ def _guarded(server: socketio.Server) -> Callable[[str, Any], None]:
             _close(server.eio, client, str(error))
 
     return guarded
+
+
+def _refusing_unknown_namespaces(server: socketio.Server) -> Callable[[str, str | None, Any], None]:
+    """Refuse a namespace that is not there with an object, as the protocol has it; the library has a text."""
+    handle = server._handle_connect
+
+    @functools.wraps(handle)
+    def refusing(eio_sid: str, namespace: str | None, data: Any) -> None:
+        name = namespace or "/"
+        known = (server.handlers, server.namespace_handlers)
+        is_open = server.namespaces == "*" or name in server.namespaces
+        if is_open or any(name in names for names in known):
+            handle(eio_sid, namespace, data)
+            return
+        error = {"message": "Invalid namespace"}
+        server._send_packet(eio_sid, server.packet_class(sio.CONNECT_ERROR, data=error, namespace=name))
+
+    return refusing
 
 
 def _refuse_odd_messages(server: socketio.Server, eio_sid: str, data: Any) -> None:
@@ -83,6 +103,9 @@ def _guarded_requests(eio: Any, budget: InboundBudget) -> WSGI:
 
     @functools.wraps(handle)
     def guarded(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if not _is_known_kind(environ):
+            start_response("400 BAD REQUEST", [("Content-Type", "text/plain")])
+            return [b'"Bad Request"']
         client = _polling_client(eio, environ)
         if client is None:
             return handle(environ, start_response)
@@ -116,6 +139,15 @@ def _charge(
         audit.note("limit", environ, sid=client.sid, code="rate-limited")
         raise BadPacket(str(error)) from error
     eio.sleep(0)  # whatever it sends, everybody else goes on
+
+
+def _is_known_kind(environ: dict[str, Any]) -> bool:
+    """Whether the method is one of the protocol's and, of a new session, the transport was said."""
+    query = parse_qs(environ.get("QUERY_STRING", ""))
+    method = environ["REQUEST_METHOD"]
+    if method == "GET" and "sid" not in query:
+        return "transport" in query
+    return method in ("GET", "POST", "OPTIONS")
 
 
 def _polling_client(eio: Any, environ: dict[str, Any]) -> Any:
