@@ -27,6 +27,7 @@ import jwt
 from jobcast.models import Notification
 from tests.chaos.wire import ConnectionLost, WebSocket
 from tests.stack import ROOT, Stack
+from tests.wire import PING, frame
 
 KEY: Final = "a-key-for-tests-" * 4
 INBOX: Final = "everybody"
@@ -151,10 +152,44 @@ async def flood_connections(port: int) -> None:
             kept.enter_context(contextlib.closing(_Aborted(await connect(port, FLOODER))))
 
 
+async def flood_pongs(port: int) -> None:
+    """As many packets that are no messages as the connection takes."""
+    await _pour_packets(port, frame("3") * 500)
+
+
+async def flood_websocket_pings(port: int) -> None:
+    """As many pings of the WebSocket as the connection takes."""
+    await _pour_packets(port, frame(b"x", PING) * 500)
+
+
+async def flood_requests(port: int) -> None:
+    """As many requests as one kept connection takes, without waiting for answers."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    reading = asyncio.create_task(reader.read())
+    try:
+        while not reading.done():
+            writer.write(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n" * 50)
+            await writer.drain()
+    finally:
+        reading.cancel()
+        writer.close()
+
+
+async def _pour_packets(port: int, data: bytes) -> None:
+    websocket = await connect(port, FLOODER)
+    with contextlib.closing(_Aborted(websocket)):
+        while True:
+            websocket._writer.write(data)
+            await websocket.drain()
+
+
 KINDS: Final[dict[str, Callable[[int], Awaitable[None]]]] = {
     "events": flood_events,
     "subscriptions": flood_subscriptions,
     "connections": flood_connections,
+    "pongs": flood_pongs,
+    "WebSocket pings": flood_websocket_pings,
+    "requests": flood_requests,
 }
 
 

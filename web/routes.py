@@ -19,6 +19,10 @@ from web.publishing import Publishing
 from web.request_models import PublishForm, SyncForm
 from web.uploads import FORM, check_size, form_as, uploaded_text
 
+#: Bytes that JSON may take for one of a text: ``\\u000b``.
+ESCAPED: Final = 6
+#: Values in the JSON of a publish request: a thousand posts with all they may have.
+PUBLISH_VALUES: Final = 16_000
 #: For the OpenAPI document.
 ROUTES: Final[tuple[Route, ...]] = (
     ("post", "/api/jobs/publish", "Publish posts.", {}, "PublishRequest", 202, "JobStatusUpdate"),
@@ -36,7 +40,7 @@ def publishing_blueprint(services: Services, publishing: Publishing, most: int) 
         identity = caller(services)
         if request.mimetype == FORM:
             return _accepted(_publish_calendar(services, publishing, most, identity), identity)
-        body = body_as(PublishRequest)
+        body = body_as(PublishRequest, most_bytes=ESCAPED * most, most_values=PUBLISH_VALUES)
         _check_owner(services, identity, body.user_id, body.brand_id)
         posts = [post.model_dump(mode="json") for post in body.posts]
         job = publishing.publish(
@@ -94,7 +98,7 @@ def _sync_request(most: int) -> tuple[str, str, str]:
     if request.mimetype == FORM:
         form = form_as(SyncForm, "export")
         return form.platform, form.user_id, uploaded_text("export", most)
-    body = body_as(SyncRequest)
+    body = body_as(SyncRequest, most_bytes=ESCAPED * most)
     check_size("export", len(body.export.encode(errors="replace")), most)
     return body.platform, body.user_id, body.export
 

@@ -8,6 +8,7 @@ from flask import Response, g, request
 from pydantic import ConfigDict
 
 from jobcast.errors import InvalidPayload
+from jobcast.flask.json_bounds import BODY_BYTES, VALUES, check_json
 from jobcast.models import WireModel
 from jobcast.server.authorization import Identity
 from jobcast.server.services import Services
@@ -51,20 +52,29 @@ def json_of(model: WireModel, status: int = 200, headers: dict[str, str] | None 
     return json_text(text, status, headers)
 
 
-def body_as(model: type[Model]) -> Model:
+def body_as(model: type[Model], *, most_bytes: int = BODY_BYTES, most_values: int = VALUES) -> Model:
     """The request's JSON body; raises InvalidPayload or pydantic's ValidationError.
 
     The content type has to say JSON: a form of another site's page cannot, without asking first.
     """
     if not request.is_json:
         raise InvalidPayload("the body has to be application/json")
-    return model.model_validate_json(request.get_data(cache=False))
+    body = _data(most_bytes)
+    check_json(body, most_values)
+    return model.model_validate_json(body)
 
 
 def no_body() -> None:
     """Raise InvalidPayload or ValidationError for a body that says something."""
-    if request.get_data(cache=True):
+    if _data(BODY_BYTES):
         body_as(NoFields)
+
+
+def _data(most: int) -> bytes:
+    """The body, if it is not larger than this and than the application's own limit; raises a 413."""
+    known = request.max_content_length
+    request.max_content_length = most if known is None else min(most, known)
+    return request.get_data(cache=True)
 
 
 def number_argument(name: str, default: int, highest: int) -> int:

@@ -32,7 +32,7 @@ from jobcast.ledger.sweeper import Sweeper
 from jobcast.server.authentication import Authenticator, IdentityProvider
 from jobcast.server.authorization import Authorizer, Identity
 from jobcast.server.client_address import Addresses, addresses_of
-from jobcast.server.connection_limits import ConnectionRegistry
+from jobcast.server.connection_limits import ConnectionRegistry, inbound_budget_of
 from jobcast.server.delivery.fanout import Fanout
 from jobcast.server.delivery.resync import Resync
 from jobcast.server.delivery.subscription_expiry import SubscriptionExpiry
@@ -133,7 +133,7 @@ def attach(server: socketio.Server, settings: ServerSettings, options: Options |
     note_acks(server)
     keep_order(server, frozenset(kind.namespace for kind in KINDS.values()))
     guard_queues(server)
-    guard_packets(server)
+    guard_packets(server, inbound_budget_of(settings))
     sessions = Sessions(server, connections, revocations)
     subscriber = Subscriber(
         server,

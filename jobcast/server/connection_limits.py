@@ -20,6 +20,7 @@ from limits.storage import MemoryStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 
 from jobcast.server.errors import RequestRefused
+from jobcast.server.protocol.inbound_budget import FRAMES_PER_MESSAGE, InboundBudget
 from jobcast.server.settings import ServerSettings
 
 #: Messages over the limit after which a connection is ended.
@@ -65,7 +66,7 @@ class ConnectionRegistry:
         self._of_address: Counter[str] = Counter()
         self._waiting_of_address: Counter[str] = Counter()
         self._of_user: Counter[str] = Counter()
-        #: Until when an address or a user is not let in.
+        #: Until when a user is not let in.
         self._penalties: dict[str, float] = {}
         self._handshakes = SlidingWindowCounterRateLimiter(MemoryStorage())
         self._handshake_rate = RateLimitItemPerMinute(settings.jobcast_limit_handshakes_per_minute)
@@ -83,7 +84,6 @@ class ConnectionRegistry:
         """Raise RequestRefused when this address may not open another connection now."""
         if not address:
             return
-        self._check_penalty(address)
         if self._of_address[address] >= self._settings.jobcast_limit_connections_per_address:
             raise _too_many("connections from this address")
         if self._waiting_of_address[address] >= self._settings.jobcast_limit_pending_handshakes:
@@ -119,7 +119,7 @@ class ConnectionRegistry:
             if connection.wait:
                 raise _too_many("messages", connection.wait)
             if user and user not in connection.users:
-                self._check_penalty(_key(user))
+                self._check_penalty(user)
                 if self._of_user[user] >= self._settings.jobcast_limit_connections_per_user:
                     raise _too_many("connections of this user")
                 self._of_user[user] += 1
@@ -161,11 +161,13 @@ class ConnectionRegistry:
         return connection
 
     def punish(self, connection: Connection) -> None:
-        """Keep out for a while whoever this connection belongs to."""
+        """Keep out for a while the users of this connection.
+
+        Not its address, which others share: a stranger loses this connection and nothing else.
+        """
         until = self._clock() + PENALTY_SECONDS
-        for name in (connection.address, *map(_key, connection.users)):
-            if name:
-                self._penalties[name] = until
+        for user in connection.users:
+            self._penalties[user] = until
 
     def overdue(self) -> Iterator[str]:
         """Connections that have been without a namespace for too long."""
@@ -180,10 +182,10 @@ class ConnectionRegistry:
     def forgive(self) -> None:
         """Forget the penalties that are over."""
         now = self._clock()
-        self._penalties = {name: until for name, until in self._penalties.items() if until > now}
+        self._penalties = {user: until for user, until in self._penalties.items() if until > now}
 
-    def _check_penalty(self, name: str) -> None:
-        left = self._penalties.get(name, 0.0) - self._clock()
+    def _check_penalty(self, user: str) -> None:
+        left = self._penalties.get(user, 0.0) - self._clock()
         if left > 0:
             raise _too_many("messages", left)
 
@@ -196,6 +198,15 @@ class ConnectionRegistry:
             _lower(self._waiting_of_address, address)
 
 
+def inbound_budget_of(settings: ServerSettings) -> InboundBudget:
+    """All that one connection may send; messages are over their own limit before."""
+    rate = settings.jobcast_limit_events_per_second
+    seconds = (settings.jobcast_limit_event_burst + MESSAGES_OVER_LIMIT) / rate
+    return InboundBudget(
+        FRAMES_PER_MESSAGE * rate, settings.jobcast_limit_bytes_per_second, max(1.0, seconds)
+    )
+
+
 def retry_ms(seconds: float) -> int:
     """Seconds to wait as the whole milliseconds the wire carries, never too few."""
     return math.ceil(seconds * 1000)
@@ -203,10 +214,6 @@ def retry_ms(seconds: float) -> int:
 
 def _too_many(what: str, retry_after: float = PENALTY_SECONDS) -> RequestRefused:
     return RequestRefused("rate-limited", f"too many {what}", retry_after)
-
-
-def _key(user: str) -> str:
-    return f"user:{user}"
 
 
 def _lower(counter: Counter[str], name: str) -> None:

@@ -74,6 +74,10 @@ class ServerSettings(Settings):
     #: client that follows 1,000 topics sends as many when it reconnects.
     jobcast_limit_events_per_second: Limit = 50
     jobcast_limit_event_burst: Limit = 2_000
+    #: Bytes a connection may send in a second, of whatever kind; for as long ahead as its messages may be.
+    jobcast_limit_bytes_per_second: Annotated[int, Field(ge=1024)] = 256 * 1024
+    #: Connections of this process, of every kind; those beyond are turned away.
+    jobcast_limit_connections: Limit = 50_000
     #: Topics one connection may follow.
     jobcast_limit_subscriptions: Limit = 1_000
     #: Largest Socket.IO message from a client, in bytes.

@@ -150,3 +150,26 @@ def body(rng: random.Random) -> bytes:
 def seeds(start: int, count: int) -> Iterator[random.Random]:
     for seed in range(start, start + count):
         yield random.Random(seed)
+
+
+def framed_request(rng: random.Random) -> bytes:
+    """A request whose length is said in some way, and a body in some other."""
+    lengths = ("0", "5", "+5", "5_0", "-1", "", "0x5", "5, 5", "5, 6", "99999999999", "\x0b5", "5 ")
+    codings = ("chunked", "Chunked", "identity", "gzip, chunked", "chunked, gzip", "x", "", "chunked;a=b")
+    sizes = (b"5", b"0", b"0x5", b"+5", b"-1", b"", b"f" * 16, b"0" * 300 + b"5", b"5;a=b", b" 5", b"5 ")
+    ends = (b"\r\n", b"\n", b"\r", b"\r\r\n", b"")
+    method, target = rng.choice(("GET", "POST", "post", "X", "")), rng.choice(("/healthz", "*", "a:1", "//"))
+    head = [f"{method} {target} HTTP/1.1"]
+    head += ["Host: a"] * rng.choice((0, 1, 1, 1, 2))
+    for _ in range(rng.randrange(3)):
+        head.append(f"Content-Length{rng.choice(('', '', ' '))}: {rng.choice(lengths)}")
+    for _ in range(rng.randrange(3)):
+        head.append(f"Transfer-Encoding{rng.choice(('', '', ' '))}: {rng.choice(codings)}")
+    head += [rng.choice((" folded", "nonsense", "X: a\0b", "X: a\rb", "A_b: c"))] * rng.randrange(2)
+    fields = head[1:]
+    rng.shuffle(fields)
+    end = rng.choice((*ends[:1] * 6, *ends))
+    body = b""
+    for _ in range(rng.randrange(4)):
+        body += rng.choice(sizes) + rng.choice((*ends[:1] * 4, *ends)) + b"hello" + rng.choice(ends)
+    return b"".join(line.encode("latin-1") + end for line in [head[0], *fields, ""]) + body

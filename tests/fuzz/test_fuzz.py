@@ -170,14 +170,34 @@ def test_any_bytes_after_the_opening(target, stock):
         count(f"connections with any bytes, {'stock' if stock else 'door'}", 1)
 
 
-def test_ten_thousand_tiny_frames(target):
-    """In one go; each is a message that means nothing."""
+@pytest.mark.parametrize("stock", [False, True])
+def test_thousands_of_tiny_frames(target, stock):
+    """In one go, each a message that means nothing: a burst is answered, more than that is the end."""
     for _ in range(1 + TIMES // 20):
-        client = connected(target)
-        client.tcp.sendall(nonsense.tiny_frames(10_000))
+        client = connected(target, stock=stock)
+        if stock:
+            client.join("/jobs")
+        client.tcp.sendall(nonsense.tiny_frames(4_000))
         client.send('42/jobs,9["unsubscribe-job","end"]')
         assert client.wait_for("43/jobs,9[")
-        count("tiny frames", 10_000)
+        with contextlib.suppress(OSError):
+            client.tcp.sendall(nonsense.tiny_frames(10_000))
+            assert client.until_closed() in (1008, None)
+        count("tiny frames", 14_000)
+
+
+def test_any_framing_of_a_request(target):
+    """Answered or closed, never with a 500, whatever follows in the same segment."""
+    for rng in nonsense.seeds(START, 100 * TIMES):
+        with socket.create_connection(("127.0.0.1", target.port), PATIENCE) as tcp:
+            tcp.sendall(nonsense.framed_request(rng) + nonsense.framed_request(rng))
+            tcp.shutdown(socket.SHUT_WR)
+            answer = b""
+            with contextlib.suppress(ConnectionResetError):
+                while data := tcp.recv(65_536):
+                    answer += data
+        assert b"HTTP/1.1 500" not in answer
+        count("framings of requests", 1)
 
 
 def test_any_body_of_a_poll(target):

@@ -131,19 +131,29 @@ def test_a_connection_that_is_over_the_limit_joins_nothing(connections):
     refused(connections.join, "a", "other", "ana")
 
 
-def test_whoever_was_thrown_out_stays_out_for_a_while(connections, clock):
-    """By address and by user."""
+def test_a_user_who_was_thrown_out_stays_out_for_a_while(connections, clock):
+    """From wherever."""
     arrive(connections, "a")
     connections.punish(connections.get("a"))
     connections.close("a")
-    assert refused(connections.admit, "1.2.3.4").retry_after == PENALTY_SECONDS
     connections.open("b", "5.6.7.8")
-    refused(connections.join, "b", "b-sid", "ana")
+    assert refused(connections.join, "b", "b-sid", "ana").retry_after == PENALTY_SECONDS
     clock.advance(PENALTY_SECONDS)
     connections.join("b", "b-sid", "ana")
-    connections.admit("1.2.3.4")
     connections.forgive()
     assert not connections._penalties
+
+
+def test_others_behind_the_address_of_one_who_was_thrown_out_are_let_in(connections):
+    """A stranger's penalty is his connection's, a user's is the user's."""
+    connections.open("stranger", "1.2.3.4")
+    arrive(connections, "a")
+    for thrown_out in ("stranger", "a"):
+        connections.punish(connections.get(thrown_out))
+        connections.close(thrown_out)
+    connections.admit("1.2.3.4")
+    connections.open("colleague", "1.2.3.4")
+    connections.join("colleague", "colleague-sid", "bo")
 
 
 def test_connections_without_a_namespace_are_overdue_after_a_while(connections, clock):

@@ -13,6 +13,7 @@ import socketio
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jobcast.server.protocol.inbound_budget import InboundBudget
 from jobcast.server.protocol.packets import BadPacket, StrictPacket, decoded
 from jobcast.server.socketio.packet_guard import guard_packets
 
@@ -68,7 +69,7 @@ def server() -> socketio.Server:
     made.told = []
     made.on("works", lambda sid, *arguments: made.told.append(arguments))
     made.on("breaks", lambda sid: [].pop())
-    guard_packets(made)
+    guard_packets(made, InboundBudget(1e6, 1e9, 10))
     made.eio.sockets["eio"] = Client("eio")
     made.environ["eio"] = {}
     tell(made, "0")

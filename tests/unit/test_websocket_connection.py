@@ -15,6 +15,7 @@ from wsproto.frame_protocol import FrameProtocol
 from jobcast.server.delivery.direct import SLOW_AFTER_BYTES
 from jobcast.server.delivery.write_batch import WriteBatch
 from jobcast.server.protocol.events import Event
+from jobcast.server.protocol.inbound_budget import InboundBudget
 from jobcast.server.websocket.connection import BACKLOG_MESSAGES, WebSocketConnection
 from jobcast.server.websocket.epoll_events import IN, OUT
 
@@ -67,6 +68,8 @@ class ServerContext:
             Scheduler(),
             WriteBatch(),
         )
+        self.budget = InboundBudget(frames_per_second=10, bytes_per_second=1e6, seconds=40)
+        self.environs: dict[str, Any] = {}
         self.heard: list[tuple[str, Any]] = []
         self.engine.on("message", lambda sid, data: self.heard.append(("message", data)))
         self.engine.on("disconnect", lambda sid, reason: self.heard.append(("disconnect", reason)))

@@ -78,19 +78,22 @@ Message = str | bytes | Ping | Close
 class Inbound:
     """What one client has sent, message by message; ``limit`` is the largest, in bytes or characters."""
 
-    __slots__ = ("_limit", "_parts", "_protocol", "_size")
+    __slots__ = ("_limit", "_parts", "_protocol", "_size", "frames")
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._protocol = FrameProtocol(client=False, extensions=[])
         self._parts: list[str | bytes] = []
         self._size = 0
+        #: Frames read so far, whatever their kind.
+        self.frames = 0
 
     def feed(self, data: bytes) -> Iterator[Message]:
         """Messages as str or bytes, pings and the close; raise BadFrame."""
         self._protocol.receive_bytes(data)
         try:
             for frame in self._protocol.received_frames():
+                self.frames += 1
                 yield from self._take(frame.opcode, frame.payload, frame.message_finished)
         except ParseFailed as error:
             raise BadFrame(error.code, str(error)) from error

@@ -20,24 +20,23 @@ import eventlet.wsgi
 from jobcast import InvalidSetting
 from jobcast.server import audit, background
 from jobcast.server.client_address import addresses_of
+from jobcast.server.connection_limits import inbound_budget_of
 from jobcast.server.run.application import Application
 from jobcast.server.run.gc_freeze import GcFreeze
 from jobcast.server.run.shutdown import STOP_TIMEOUT, stop
 from jobcast.server.settings import ServerSettings
-from jobcast.server.socketio.stock_websocket import use_stock_websockets
 from jobcast.server.websocket.acceptor import Acceptor
 from jobcast.server.websocket.build import build_acceptor
 from jobcast.server.websocket.http_timeouts import protocol_with_timeouts
 from jobcast.server.websocket.pending_limit import PendingLimit
 from jobcast.server.websocket.read_ahead import chunks as read_ahead
+from jobcast.server.websocket.stock_websocket import use_stock_websockets
 from jobcast.server.websocket.wsgi_listener import WsgiListener
 
 logger = logging.getLogger(__name__)
 
 #: Connections that may wait to be accepted.
 BACKLOG: Final = 4096
-#: Connections held at once; eventlet's own default stops accepting at 1,024.
-MAX_CONNECTIONS: Final = 100_000
 #: Bytes the kernel holds for a client that does not read; its own default grows to megabytes.
 SEND_BUFFER_BYTES: Final = 64 * 1024
 #: Seconds a connection that is kept alive may be silent.
@@ -48,7 +47,7 @@ def prepare(settings: ServerSettings, create_app: Callable[[], Application]) -> 
     """Take the port and make the application; returns what serves it. Raises InvalidSetting."""
     listening = _bind(settings)
     application = create_app()
-    use_stock_websockets(application.server.socketio)
+    use_stock_websockets(application.server.socketio, inbound_budget_of(settings))
     return lambda: _serve(application, listening)
 
 
@@ -77,7 +76,7 @@ def _serve(application: Application, listening: socket.socket) -> None:
     eventlet.wsgi.server(
         acceptor,
         application.app,
-        max_size=MAX_CONNECTIONS,
+        max_size=application.server.settings.jobcast_limit_connections,
         protocol=protocol_with_timeouts(application.server.settings.jobcast_handshake_seconds, IDLE_TIMEOUT),
         log=logging.getLogger("web.access"),
         log_output=False,
@@ -97,14 +96,20 @@ def _build_acceptor(application: Application, listening: socket.socket) -> Accep
         application.server.write_batch,
         application.server.hooks.is_welcome,
         application.server.settings.jobcast_handshake_seconds,
-        _pending_limit(application.server.settings),
+        inbound_budget_of(application.server.settings),
+        _pending_limit(application),
     )
 
 
-def _pending_limit(settings: ServerSettings) -> PendingLimit:
+def _pending_limit(application: Application) -> PendingLimit:
+    settings = application.server.settings
     limit = settings.jobcast_limit_connections_per_address
     return PendingLimit(
-        addresses_of(settings).of_peer, limit, lambda name: audit.refused("rate-limited", address=name)
+        addresses_of(settings).of_peer,
+        limit,
+        lambda name: audit.refused("rate-limited", address=name),
+        settings.jobcast_limit_connections,
+        lambda: len(application.server.socketio.eio.sockets),
     )
 
 

@@ -106,7 +106,7 @@ def _kick(server: socketio.Server, socket: Any) -> None:
     server.start_background_task(socket.close, wait=False, abort=True)
     tcp = getattr(
         socket, "tcp", None
-    )  # see jobcast.server.socketio.stock_websocket; a polling client has none
+    )  # see jobcast.server.websocket.stock_websocket; a polling client has none
     if tcp is not None:
         with contextlib.suppress(OSError):
             tcp.shutdown(SHUT_RDWR)

@@ -13,6 +13,7 @@ from eventlet.patcher import original
 
 from jobcast.server.delivery.write_batch import WriteBatch
 from jobcast.server.protocol.handshake import Request
+from jobcast.server.protocol.inbound_budget import InboundBudget
 from jobcast.server.websocket.acceptor import Acceptor
 from jobcast.server.websocket.context import ServerContext
 from jobcast.server.websocket.lazy_environ import LazyEnvirons
@@ -39,6 +40,7 @@ def build_acceptor(
     write_batch: WriteBatch,
     is_welcome: Callable[[Request], bool],
     patience: float,
+    budget: InboundBudget,
     pending_limit: PendingLimit,
 ) -> Acceptor | None:
     """A door that was tried; None when the parts of the libraries it leans on are not as expected."""
@@ -46,7 +48,7 @@ def build_acceptor(
         server.environ = LazyEnvirons(server.environ)
         scope = _scope(app, listening)
         context = ServerContext(
-            server.eio, server.environ, scope, write_batch, is_welcome, patience, pending_limit
+            server.eio, server.environ, scope, write_batch, is_welcome, patience, budget, pending_limit
         )
         context.start()
         acceptor = Acceptor(listening, context)

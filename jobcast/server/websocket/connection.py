@@ -17,10 +17,12 @@ from typing import Any, Final
 from engineio import packet as engine
 from engineio.exceptions import SocketIsClosedError
 
+from jobcast.server import audit
 from jobcast.server.delivery.direct import SLOW_AFTER_BYTES, DirectConnection
 from jobcast.server.protocol import frames
 from jobcast.server.protocol.events import Event, frame_of
 from jobcast.server.protocol.frames import BadFrame, Close, Inbound, Message, Ping
+from jobcast.server.protocol.inbound_budget import BudgetSpent
 from jobcast.server.protocol.packets import BadPacket, decoded
 from jobcast.server.websocket.context import ServerContext
 from jobcast.server.websocket.epoll_events import ERROR, HUNG_UP, IN, OUT
@@ -55,6 +57,7 @@ class WebSocketConnection(DirectConnection):
         "_context",
         "_fd",
         "_inbound",
+        "_paid_until",
         "_session",
         "_state",
         "_unsent",
@@ -78,6 +81,7 @@ class WebSocketConnection(DirectConnection):
         self._state = OPEN
         self._awaits_pong = False
         self._inbound: Inbound | None = None
+        self._paid_until = 0.0
         self._backlog: deque[Any] | None = None
         self._unsent: list[bytes] | None = None
         self._unsent_bytes = 0
@@ -217,9 +221,9 @@ class WebSocketConnection(DirectConnection):
 
     # Reading.
 
-    def go_on(self, inbound: Inbound, messages: Iterator[Message]) -> None:
+    def go_on(self, inbound: Inbound, messages: Iterator[Message], paid_until: float) -> None:
         """Take over from an upgrade, in the middle of what it was reading."""
-        self._inbound = inbound
+        self._inbound, self._paid_until = inbound, paid_until
         self._take(messages)
 
     def _read(self) -> None:
@@ -234,7 +238,19 @@ class WebSocketConnection(DirectConnection):
         elif self._state == OPEN:
             if self._inbound is None:
                 self._inbound = Inbound(self._context.engine.max_http_buffer_size)
-            self._take(self._inbound.feed(data))
+            inbound, before = self._inbound, self._inbound.frames
+            self._take(inbound.feed(data))
+            self._charge(max(1, inbound.frames - before), len(data))
+
+    def _charge(self, count: int, size: int) -> None:
+        """Count what was read, of whatever kind it was."""
+        now = self._context.timers.now()
+        try:
+            self._paid_until = self._context.budget.charge(self._paid_until, now, count, size)
+        except BudgetSpent as error:
+            if self._state == OPEN:
+                audit.note("limit", self._context.environs.get(self.sid), sid=self.sid, code="rate-limited")
+                self._refuse(frames.POLICY, str(error))
 
     def _take(self, messages: Iterator[Message]) -> None:
         try:

@@ -10,6 +10,7 @@ import eventlet
 
 from jobcast.server.delivery.write_batch import WriteBatch
 from jobcast.server.protocol.handshake import Request
+from jobcast.server.protocol.inbound_budget import InboundBudget
 from jobcast.server.websocket.pending_limit import PendingLimit
 from jobcast.server.websocket.poller import Poller
 from jobcast.server.websocket.scheduler import Scheduler
@@ -45,6 +46,7 @@ class ServerContext:
     is_welcome: Callable[[Request], bool]
     #: Seconds in which a connection has to have said what it wants.
     patience: float
+    budget: InboundBudget
     pending_limit: PendingLimit = field(default_factory=PendingLimit)
     poller: Poller = field(default_factory=Poller)
     timers: TimerWheel = field(default_factory=lambda: TimerWheel(pause=lambda: eventlet.sleep(0)))

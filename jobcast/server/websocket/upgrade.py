@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from engineio.packet import NOOP, Packet
 
+from jobcast.server import audit
 from jobcast.server.protocol.frames import (
     PROTOCOL_ERROR,
     BadFrame,
@@ -22,6 +23,7 @@ from jobcast.server.protocol.frames import (
     pong_frame,
     text_frame,
 )
+from jobcast.server.protocol.inbound_budget import BudgetSpent
 from jobcast.server.websocket.connection import READ_BYTES, WebSocketConnection
 from jobcast.server.websocket.epoll_events import IN
 
@@ -52,6 +54,7 @@ class Upgrade:
         self._on_over = on_over
         self._inbound = Inbound(context.engine.max_http_buffer_size)
         self._probed = self._over = False
+        self._paid_until = 0.0
 
     def ready(self, events: int) -> None:
         try:
@@ -60,14 +63,23 @@ class Upgrade:
             return
         except OSError:
             data = b""
-        messages = self._inbound.feed(data)
+        messages, before = self._inbound.feed(data), self._inbound.frames
         try:
-            if self._change_is_asked(messages):
+            is_asked = self._change_is_asked(messages)
+            self._charge(max(1, self._inbound.frames - before), len(data))
+            if is_asked:
                 self._change(messages)
             elif not data:
                 self.give_up()
         except (OSError, BadFrame):
             self.give_up()
+        except BudgetSpent:
+            audit.note("limit", self._request.environ(), sid=self._polling.sid, code="rate-limited")
+            self.give_up()
+
+    def _charge(self, count: int, size: int) -> None:
+        now = self._context.timers.now()
+        self._paid_until = self._context.budget.charge(self._paid_until, now, count, size)
 
     def tick(self, now: float) -> None:
         if not self._over:
@@ -102,7 +114,7 @@ class Upgrade:
         for packet in _drained(polling.queue):
             client.send(packet)
         polling.queue.put(None)  # whoever still polls is let go
-        client.go_on(self._inbound, messages)
+        client.go_on(self._inbound, messages, self._paid_until)
 
     def give_up(self) -> None:
         self._end()
