@@ -19,6 +19,7 @@ from jobcast.errors import InvalidPayload
 from jobcast.job import Event
 from jobcast.ledger.redis import RedisLedger
 from jobcast.models import AnalyticsEvent, JobStatusUpdate, Notification, WireModel
+from jobcast.ownership import current_owner
 from jobcast.reporter import Reporter
 from jobcast.settings import Settings
 from jobcast.topics import brand_topic, job_topic, user_topic
@@ -41,7 +42,8 @@ class Broadcaster:
         """Progress is merged to the newest; a change of status goes out at once."""
         parsed = _parse(JobStatusUpdate, _plain(update), {"jobId": job_id})
         topic = job_topic(job_id)
-        event = Event(topic, lambda ledger: ledger.append_job(parsed))
+        owner = current_owner()
+        event = Event(topic, lambda ledger: ledger.append_job(parsed, meta=owner))
         self.reporter.post(event, (topic, "broadcast"), urgent=self._status_changes(parsed))
 
     def notification(self, user_id: str, notification: Notification | Mapping[str, Any]) -> None:

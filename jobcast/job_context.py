@@ -10,6 +10,7 @@ from jobcast import plain
 from jobcast.broadcaster import default_broadcaster
 from jobcast.errors import InvalidSetting, JobCancelled
 from jobcast.models import JobStatus
+from jobcast.ownership import current_owner
 from jobcast.progress import Progress, running_as
 from jobcast.reporter import Reporter
 
@@ -75,8 +76,9 @@ def job(
     """A live job for as long as the block runs: ``with job("import", owner="ana") as progress:``.
 
     It ends as the block does, and has a lease: if the process is killed, the job is told to be lost. A cancel
-    raises JobCancelled in the block and out of it. The same id again is the job's next attempt.
+    raises JobCancelled in the block and out of it. The same id again is the job's next attempt. What is
+    not given of owner and brand is as ``owned_by`` has it.
     """
     given = {"ownerId": owner, "brandId": brand, "successStatus": success_status}
     meta = {name: value for name, value in given.items() if value is not None}
-    return JobContext(job_id, meta, success_status)
+    return JobContext(job_id, current_owner() | meta, success_status)
