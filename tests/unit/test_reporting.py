@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from celery import Celery
+from celery.app import app_or_default
 
 from jobcast import broadcaster
 from jobcast.celery import ProgressTask, reporting
@@ -20,7 +21,9 @@ def _fresh_process(monkeypatch):
         monkeypatch.delenv(name.upper(), raising=False)
     reporting._nowhere.cache_clear()
     broadcaster.use(None)
+    before = app_or_default()
     yield
+    before.set_current()
     broadcaster.use(None)
 
 
