@@ -186,10 +186,10 @@ async def _pour_packets(port: int, data: bytes) -> None:
 KINDS: Final[dict[str, Callable[[int], Awaitable[None]]]] = {
     "events": flood_events,
     "subscriptions": flood_subscriptions,
-    "connections": flood_connections,
     "pongs": flood_pongs,
     "WebSocket pings": flood_websocket_pings,
     "requests": flood_requests,
+    "connections": flood_connections,
 }
 
 
