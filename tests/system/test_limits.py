@@ -28,6 +28,8 @@ from tests.wire import TARGET, Polling, Wire, opening
 
 KEY = "a-key-for-tests-" * 4
 LIMITS = {
+    # The client library says where it comes from at its first request only.
+    "JOBCAST_BIND_POLLING": "false",
     "SOCKETIO_JWT_KEY": KEY,
     "HOST": "127.0.0.1",
     "JOBCAST_PROXY_HOPS": "1",
