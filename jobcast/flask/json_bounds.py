@@ -26,6 +26,8 @@ def check_json(body: bytes, most: int = VALUES) -> None:
     structure = b"".join(plain.split(b'"')[::2])
     if sum(map(structure.count, (b",", b"[", b"{"))) > most:
         raise _too_many(most)
+    if sum(map(structure.count, (b"]", b"}"))) > most:  # ends without beginnings are no JSON, but take time
+        raise _too_many(most)
     if _depth(structure) > DEPTH:
         raise InvalidPayload(f"more than {DEPTH} levels of JSON within each other")
 

@@ -166,3 +166,10 @@ def test_a_message_of_exactly_the_limit_passes():
     assert list(Inbound(50).feed(masked(0x81, b"x" * 50))) == ["x" * 50]
     with pytest.raises(BadFrame):
         list(Inbound(50).feed(masked(0x81, b"x" * 51)))
+
+
+def test_a_message_is_measured_in_bytes_not_in_letters():
+    """As on the stock path, whose parser counts before it decodes."""
+    assert list(Inbound(52).feed(masked(0x81, ("é" * 26).encode()))) == ["é" * 26]
+    with pytest.raises(BadFrame):
+        list(Inbound(51).feed(masked(0x81, ("é" * 26).encode())))

@@ -60,6 +60,13 @@ def _header(first: int, size: int) -> bytes:
     return bytes((first, 127)) + size.to_bytes(8, "big")
 
 
+def bytes_of(payload: str | bytes) -> int:
+    """How many bytes a payload has on the wire."""
+    if isinstance(payload, bytes) or payload.isascii():
+        return len(payload)
+    return len(payload.encode())
+
+
 class Ping(bytes):
     """A WebSocket ping."""
 
@@ -76,7 +83,7 @@ Message = str | bytes | Ping | Close
 
 
 class Inbound:
-    """What one client has sent, message by message; ``limit`` is the largest, in bytes or characters."""
+    """What one client has sent, message by message; ``limit`` is the largest, in bytes."""
 
     __slots__ = ("_limit", "_parts", "_protocol", "_size", "frames")
 
@@ -114,7 +121,7 @@ class Inbound:
             yield from self._collect(payload, finished)
 
     def _collect(self, payload: str | bytes, finished: bool) -> Iterator[str | bytes]:
-        self._size += len(payload)
+        self._size += bytes_of(payload)
         self._parts.append(payload)
         if self._size > self._limit:
             raise BadFrame(TOO_BIG, "message too big")
