@@ -82,6 +82,20 @@ class Topic:
         return topic
 
 
+def named_topic(text: str) -> Topic:
+    """The topic that an issuer means by ``job:42``: by its room, or else by its id as it is.
+
+    A text means one topic at most, so that nobody is granted another one; raises InvalidPayload for none.
+    """
+    try:
+        return Topic.parse(text)
+    except InvalidPayload:
+        name, _, given = text.partition(":")
+        if name not in KINDS:
+            raise
+        return Topic(KINDS[name], valid_id(given))
+
+
 def is_topic(room: str) -> bool:
     """Whether ``Topic.parse`` knows the room."""
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import urlencode
 
 from jobcast import Notification, send_notification_to_user
 from jobcast.models import NotificationType, Severity
@@ -42,7 +43,7 @@ class Notifications:
             message=_short(message),
             severity=severity,
             brand_id=self.brand_id,
-            action_url=f"/?job={self.job_id}",
+            action_url=f"/?{urlencode({'job': self.job_id})}",
         )
         send_notification_to_user(self.user_id, notification)
 

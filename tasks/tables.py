@@ -10,6 +10,8 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from sqlalchemy.types import TypeDecorator
 
+from jobcast.topics import LONGEST_ID
+
 #: One platform's share of a post, in the order it walks.
 DeliveryStatus = Literal["draft", "pending", "approved", "in_progress", "published", "failed"]
 #: ``day`` of a metric that covers a post's whole life.
@@ -47,10 +49,10 @@ class Post(Base):
     __table_args__ = (UniqueConstraint("job_id", "position"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    job_id: Mapped[str] = mapped_column(String(128))
+    job_id: Mapped[str] = mapped_column(String(LONGEST_ID))
     position: Mapped[int]
-    brand_id: Mapped[str] = mapped_column(String(128))
-    user_id: Mapped[str] = mapped_column(String(128))
+    brand_id: Mapped[str] = mapped_column(String(LONGEST_ID))
+    user_id: Mapped[str] = mapped_column(String(LONGEST_ID))
     content: Mapped[str] = mapped_column(Text)
     media: Mapped[list[str]] = mapped_column(JSON)
     scheduled_for: Mapped[datetime | None] = mapped_column(DateTime)
@@ -95,7 +97,7 @@ class Metric(Base):
     __tablename__ = "metrics"
     __table_args__ = (Index("ix_metrics_brand_day", "brand_id", "day"),)
 
-    brand_id: Mapped[str] = mapped_column(String(128), primary_key=True)
+    brand_id: Mapped[str] = mapped_column(String(LONGEST_ID), primary_key=True)
     platform: Mapped[str] = mapped_column(String(128), primary_key=True)
     post_id: Mapped[str] = mapped_column(String(128), primary_key=True)
     #: ``2026-09-01``, or ``lifetime``.

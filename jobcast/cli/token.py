@@ -21,7 +21,7 @@ from jobcast.server.authentication import CLOCK_SKEW
 from jobcast.server.keys import keys_from
 from jobcast.server.revocation import revoke
 from jobcast.server.settings import ServerSettings
-from jobcast.topics import Topic, valid_id
+from jobcast.topics import named_topic, valid_id
 
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
@@ -31,7 +31,7 @@ _LONGEST: Final = 30 * 86_400
 
 def _scope(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> list[str]:
     try:
-        return [text if text == "admin" else Topic.parse(text).room for text in values]
+        return [text if text == "admin" else named_topic(text).room for text in values]
     except InvalidPayload as error:
         raise click.BadParameter(str(error)) from error
 

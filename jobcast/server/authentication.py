@@ -8,10 +8,12 @@ from typing import Any, Final, Protocol
 
 import jwt
 
+from jobcast.errors import InvalidPayload
 from jobcast.server.authorization import ANYBODY, Identity
 from jobcast.server.errors import RequestRefused
 from jobcast.server.keys import keys_from
 from jobcast.server.settings import ServerSettings
+from jobcast.topics import named_topic
 
 logger = logging.getLogger(__name__)
 
@@ -100,10 +102,18 @@ def _identity(claims: Mapping[str, Any]) -> Identity:
     return Identity(
         claims["sub"],
         _texts(brands),
-        _texts(scopes),
+        frozenset(map(_scope, _texts(scopes))),
         expires=_seconds(claims["exp"]) + CLOCK_SKEW,
         token_id=claims.get("jti"),
     )
+
+
+def _scope(text: str) -> str:
+    """A scope as authorisation compares it: ``job:import:42`` as the room of that job."""
+    try:
+        return named_topic(text).room
+    except InvalidPayload:  # admin, or somebody else's
+        return text
 
 
 def _not_valid(reason: str) -> RequestRefused:

@@ -85,6 +85,17 @@ def test_anything_else_is_refused(authenticator, bad):
 
 
 @pytest.mark.parametrize(
+    ("scope", "job_id"),
+    [("job:import:42", "import:42"), ("job:a/b", "a/b"), ("job:a%2Fb", "a/b"), ("job:100%", "100%")],
+)
+def test_a_scope_names_a_job_by_its_id_or_by_its_room_and_no_other_job(authenticator, scope, job_id):
+    """Issuers know ids, not how rooms are written."""
+    identity = authenticator.identify(token(scope=scope))
+    assert may_see(identity, job_topic(job_id), {})
+    assert not may_see(identity, job_topic(f"{job_id}x"), {})
+
+
+@pytest.mark.parametrize(
     ("bad", "reason"),
     [
         (None, "no token"), ("x.y.z", "no token at all"),
