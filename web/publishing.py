@@ -11,6 +11,7 @@ from jobcast.celery.queue import TaskQueue
 from jobcast.errors import QueueUnavailable
 from jobcast.flask.request_ids import request_id
 from jobcast.ledger import Appended, Ledger
+from jobcast.ledger.ends import end_of
 from jobcast.models import JobStatus, JobStatusUpdate, now
 from jobcast.server.errors import Conflict
 from jobcast.server.job_control import current
@@ -77,10 +78,9 @@ class Publishing:
         status: JobStatus,
         expected: set[str] | frozenset[str] | None = None,
         meta: Mapping[str, str] | None = None,
-        error: str | None = None,
     ) -> Appended:
         known = self._current(job_id)
-        change = {"status": status, "timestamp": now(), "error": error, "details": None}
+        change = {"status": status, "timestamp": now(), "error": None, "details": None}
         return self._ledger.append_job(
             known.model_copy(update=change),
             expected=frozenset(expected) if expected else None,
@@ -94,7 +94,8 @@ class Publishing:
         try:
             self._queue.send(task, task_id, kwargs, meta)
         except QueueUnavailable as error:
-            self._append(job_id, "failed", error=str(error))
+            end = end_of(self._ledger, self._current(job_id), "failed", str(error), details=None)
+            self._ledger.append_job(end)
             raise
 
     def _current(self, job_id: str) -> JobStatusUpdate:

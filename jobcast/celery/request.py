@@ -16,7 +16,8 @@ from jobcast.celery.reporting import reporter_of
 from jobcast.errors import InvalidPayload
 from jobcast.job import Event
 from jobcast.ledger import Appended, Ledger
-from jobcast.models import JobStatus, now
+from jobcast.ledger.ends import end_of
+from jobcast.models import JobStatus
 from jobcast.topics import job_topic
 
 INTERRUPTED: Final = "interrupted: its worker was stopped"
@@ -44,9 +45,9 @@ def interrupt(ledger: Ledger, job_id: str, *, comes_again: bool) -> Appended | N
     if known is None:
         return None
     status: JobStatus = "pending" if comes_again else "failed"
-    change: dict[str, Any] = {"status": status, "error": INTERRUPTED, "timestamp": now(), "eta_seconds": None}
+    more: dict[str, Any] = {}
     if comes_again:  # reports that the killed process still had on their way are of an attempt that is over
-        change |= {"attempt": (known.attempt or 1) + 1, "progress": None, "completed": None}
-    appended = ledger.append_job(known.model_copy(update=change), expected=_RUNNING)
+        more = {"attempt": (known.attempt or 1) + 1, "progress": None, "completed": None}
+    appended = ledger.append_job(end_of(ledger, known, status, INTERRUPTED, **more), expected=_RUNNING)
     ledger.release(job_topic(job_id))
     return appended

@@ -24,7 +24,8 @@ from jobcast.celery.task import begin, failure, ignored_end, leave, replaced_by,
 from jobcast.celery.watchdog import GREEN_POOLS, watch
 from jobcast.job import Event
 from jobcast.ledger import Appended, Ledger
-from jobcast.models import JobStatus, JobStatusUpdate, now
+from jobcast.ledger.ends import end_of
+from jobcast.models import JobStatus, JobStatusUpdate
 from jobcast.reporter import CLOSE_TIMEOUT
 from jobcast.topics import job_topic, valid_id
 
@@ -203,16 +204,7 @@ def end_elsewhere(
 ) -> Appended:
     """End a job whose own process cannot; it keeps the progress it had."""
     known = ledger.job(job_id) or JobStatusUpdate(job_id=job_id, status=status)
-    change = {
-        "status": status,
-        "error": error,
-        "error_type": error_type,
-        "timestamp": now(),
-        "eta_seconds": None,
-        "stalled": None,
-        "request_id": ledger.meta(job_topic(job_id)).get("requestId"),
-    }
-    appended = ledger.append_job(known.model_copy(update=change))
+    appended = ledger.append_job(end_of(ledger, known, status, error, error_type))
     ledger.release(job_topic(job_id))
     return appended
 

@@ -10,14 +10,15 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Any, Final, cast
 
 from pydantic import ValidationError
 
 from jobcast.errors import LedgerRefused, LedgerUnavailable, QueueUnavailable
+from jobcast.ledger.ends import end_of
 from jobcast.ledger.outcome import Outcome, OutcomeOf
 from jobcast.ledger.port import Ledger, Overdue
-from jobcast.models import JobStatusUpdate, now
+from jobcast.models import JobStatus, JobStatusUpdate, now
 from jobcast.topics import Topic, job_topic
 
 logger = logging.getLogger(__name__)
@@ -100,30 +101,23 @@ class Sweeper:
     def _end(self, overdue: Overdue, job: JobStatusUpdate) -> None:
         logger.warning("job %s: its worker has been silent for %.1f s", job.job_id, overdue.late)
         outcome = self._outcome(job.job_id)
-        meta = self._ledger.meta(job_topic(job.job_id))
-        change: dict[str, object] = {
-            "stalled": None,
-            "eta_seconds": None,
-            "request_id": meta.get("requestId"),
-        }
         if outcome is None:
-            self._change(job, change | {"status": "failed", "error": WORKER_LOST}, lost=True)
+            self._append(job, end_of(self._ledger, job, "failed", WORKER_LOST), lost=True)
         else:
-            self._change(job, change | self._repaired(job, outcome))
+            self._append(job, self._repaired(job, outcome))
         self._ledger.release(overdue.topic)
 
-    def _repaired(self, job: JobStatusUpdate, outcome: Outcome) -> dict[str, object]:
+    def _repaired(self, job: JobStatusUpdate, outcome: Outcome) -> JobStatusUpdate:
         """The end that its worker knew but could not tell."""
         if outcome.status != "completed":
-            return {"status": outcome.status, "error": outcome.error}
-        meta = self._ledger.meta(job_topic(job.job_id))
-        done = {"completed": job.total} if job.total is not None else {}
-        return {"status": meta.get("successStatus", "completed"), "progress": 100.0, **done}
+            return end_of(self._ledger, job, outcome.status, outcome.error)
+        status = self._ledger.meta(job_topic(job.job_id)).get("successStatus", "completed")
+        done: dict[str, Any] = {"completed": job.total} if job.total is not None else {}
+        return end_of(self._ledger, job, cast(JobStatus, status), progress=100.0, **done)
 
-    def _change(self, job: JobStatusUpdate, change: Mapping[str, object], *, lost: bool = False) -> None:
-        self._ledger.append_job(
-            job.model_copy(update={**change, "timestamp": now()}),
-            mergeable=False,
-            expected_sequence=job.sequence,
-            lost=lost,
-        )
+    def _change(self, job: JobStatusUpdate, change: Mapping[str, object]) -> None:
+        self._append(job, job.model_copy(update={**change, "timestamp": now()}))
+
+    def _append(self, seen: JobStatusUpdate, update: JobStatusUpdate, *, lost: bool = False) -> None:
+        """Unless somebody else has said something of the job since it was seen."""
+        self._ledger.append_job(update, mergeable=False, expected_sequence=seen.sequence, lost=lost)

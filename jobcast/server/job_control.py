@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Final
 
 from jobcast.ledger import Ledger
-from jobcast.models import JobStatusUpdate, now
+from jobcast.ledger.ends import end_of
+from jobcast.models import JobStatusUpdate
 from jobcast.server.errors import Conflict, RequestRefused
 
 #: Statuses of a job that no worker has begun.
@@ -27,9 +28,8 @@ class JobControl:
             raise Conflict("this job has ended")
         self._ledger.request_cancel(job_id)
         if known.status in _WAITING:
-            change = {"status": "cancelled", "timestamp": now(), "error": None, "details": None}
-            known = current(self._ledger, job_id)
-            self._ledger.append_job(known.model_copy(update=change), expected=_WAITING)
+            end = end_of(self._ledger, current(self._ledger, job_id), "cancelled", details=None)
+            self._ledger.append_job(end, expected=_WAITING)
         self._revoke(job_id)
         return current(self._ledger, job_id)
 
