@@ -219,6 +219,8 @@ class Progress:
             self._attend()
         return self._counted(iterable) if share is None else self._counted_into(share, iterable)
 
+    # Two loops that are alike but for what they count in: one for both would cost every item a look-up.
+
     def _counted(self, iterable: Iterable[Item]) -> Iterator[Item]:
         frame = self._enter(None, is_loop=True)
         try:
